@@ -1,0 +1,156 @@
+"The search against a float64 brute force, the votes against a naive loop"
+import subprocess,sys
+import numpy as np,pytest,torch
+from hypothesis import given,settings,strategies as st
+from knet_nb.neighbors import KNNClassifier,nearest,neighbor_labels,vote_targets,votes
+
+few = settings(max_examples=40, deadline=None, derandomize=True)
+
+def brute(b, q, metric):
+    "(m, n) distances in float64"
+    b,q = np.asarray(b, np.float64),np.asarray(q, np.float64)
+    if metric=='euclidean': return np.sqrt(((q[:,None]-b[None])**2).sum(-1))
+    b,q = [o/np.linalg.norm(o, axis=1, keepdims=True) for o in (b,q)]
+    return 1-q@b.T
+
+def check_nearest(b, q, k, metric, include_self=False, **kw):
+    "Distances are those of the ids and the k smallest, ids are distinct, and separated ids are the same"
+    within = q is None
+    dists,ids = nearest(b, q, k=k, metric=metric, include_self=include_self, **kw)
+    D = brute(b, b if within else q, metric)
+    scale = 1. if metric=='cosine' else max(1e-12, np.abs(np.asarray(b, np.float64)-np.asarray(b, np.float64).mean(0)).max()*b.shape[1]**.5, D.max())
+    if within and not include_self: np.fill_diagonal(D, np.inf)
+    order = np.sort(D, 1)[:,:k]
+    d,i = dists.double().numpy(),ids.numpy()
+    assert dists.dtype==torch.float32 and ids.dtype==torch.int64 and i.shape==order.shape and (i>=0).all() and (i<len(b)).all()
+    power = 2 if metric=='euclidean' else 1 # rounding is that of the squared distance
+    tol = 4e-6*scale**power
+    assert np.abs(d**power-order**power).max()<=tol
+    assert np.abs(np.take_along_axis(D, i, 1)**power-order**power).max()<=tol
+    assert (d>=0).all() and (np.diff(d, axis=1)>=0).all() and all(len(set(r))==k for r in i.tolist())
+    if within and not include_self: assert (i!=np.arange(len(b))[:,None]).all()
+
+@st.composite
+def cases(draw):
+    g = np.random.default_rng(draw(st.integers(0, 10**6)))
+    n,m,d = draw(st.integers(2, 40)),draw(st.integers(1, 30)),draw(st.integers(1, 12))
+    kind = draw(st.sampled_from(['normal','duplicates','constant column','offset','all equal']))
+    b,q = g.normal(size=(n,d)),g.normal(size=(m,d))
+    if kind=='duplicates': b = b[g.integers(0, max(1, n//4), n)]
+    if kind=='constant column': b[:,0] = q[:,0] = 3.
+    if kind=='offset': b,q = b+1e6,q+1e6
+    if kind=='all equal': b = np.ones((n,d))
+    return b,(None if draw(st.booleans()) else q)
+
+@few
+@given(cases(), st.sampled_from(['euclidean','cosine']), st.sampled_from(['faiss','torch']), st.sampled_from([1,3000,1<<28]), st.booleans(), st.data())
+def test_nearest(case, metric, backend, block, include_self, data):
+    b,q = case
+    k = data.draw(st.integers(1, len(b)-(q is None and not include_self)))
+    check_nearest(b, q, k, metric, include_self, backend=backend, block=block)
+
+def test_many_duplicates_lose_only_themselves():
+    b = np.repeat(np.random.default_rng(0).normal(size=(3,4)), 20, 0)
+    for backend in ('faiss','torch'):
+        for block in (700,1<<28): check_nearest(b, None, 5, 'euclidean', backend=backend, block=block)
+
+@pytest.mark.parametrize('backend', ['faiss','torch'])
+def test_blas_sized(backend):
+    b = np.random.default_rng(0).normal(size=(1500,24))+100
+    check_nearest(b, None, 30, 'euclidean', backend=backend, block=200_000)
+    check_nearest(b, b[:100]+.1, 30, 'cosine', backend=backend, block=200_000)
+
+def test_dtypes_and_views(tmp_path):
+    x = np.random.default_rng(0).integers(0, 200, (30,5))
+    ref = nearest(x.astype(np.float32), k=4)[0]
+    t = torch.from_numpy(x).float()
+    for o in (x, x.astype('>f4'), x.astype(np.uint8), x.astype(np.longdouble), t.half(), t.bfloat16(), t.double(), t.clone().requires_grad_(), t.T.contiguous().T, x.tolist()):
+        assert torch.equal(nearest(o, k=4)[0], ref)
+    m = np.memmap(tmp_path/'x.dat', np.float16, 'w+', shape=x.shape); m[:] = x
+    assert torch.equal(nearest(m, k=4, block=500)[0].round(decimals=4), ref.round(decimals=4))
+
+def test_session_precision_is_kept_and_not_used():
+    b = np.random.default_rng(0).normal(size=(50,6))
+    torch.set_float32_matmul_precision('medium')
+    try:
+        with torch.autocast('cpu', dtype=torch.bfloat16): check_nearest(b, None, 5, 'euclidean', backend='torch')
+        assert torch.get_float32_matmul_precision()=='medium'
+    finally: torch.set_float32_matmul_precision('highest')
+
+def test_progress(capsys):
+    x = torch.randn(20,3)
+    nearest(x, k=2); assert not capsys.readouterr().out
+    assert torch.equal(nearest(x, k=2, progress=True, block=500)[1], nearest(x, k=2)[1]); assert capsys.readouterr().out
+
+def test_import_does_not_load_faiss():
+    code = "import sys,knet_nb.neighbors; sys.exit('faiss' in sys.modules)"
+    assert subprocess.run([sys.executable,'-W','ignore','-c',code]).returncode==0
+
+def test_without_faiss(monkeypatch):
+    x = torch.randn(20,3)
+    ref = nearest(x, k=2)
+    monkeypatch.setitem(sys.modules, 'faiss', None)
+    assert torch.allclose(nearest(x, k=2)[0], ref[0], atol=1e-3)
+    with pytest.raises(ImportError, match="backend='torch'"): nearest(x, k=2, backend='faiss')
+
+@few
+@given(st.integers(1,20), st.integers(1,15), st.sampled_from([2,5,300]), st.integers(0,999), st.integers(1,25))
+def test_votes(n, k_max, L, seed, block):
+    g = np.random.default_rng(seed)
+    y = np.r_[L-1,g.integers(0, L, 40)]
+    ids = g.integers(0, 41, (n,k_max))
+    nl = neighbor_labels(torch.from_numpy(ids), y)
+    assert nl.dtype==(torch.uint8 if L<=256 else torch.int16) and (nl.numpy()==y[ids]).all()
+    ks = g.integers(1, k_max+1, 6).tolist()
+    out = votes(nl, ks, L, block=block).numpy()
+    for r in range(n):
+        for c,k in enumerate(ks): np.testing.assert_array_equal(out[r,c], (np.bincount(y[ids[r,:k]], minlength=L)/np.float32(k)).astype(np.float32))
+    k = torch.from_numpy(g.integers(1, k_max+1, n))
+    each = votes(nl, range(1, k_max+1), L)[torch.arange(n),k-1]
+    for check in (True,False): assert torch.equal(vote_targets(nl, k, L, check=check), each)
+
+def test_many_classes():
+    assert neighbor_labels(torch.tensor([[0]]), [40000]).dtype==torch.int64
+    assert neighbor_labels(torch.tensor([[0]]), [255]).dtype==torch.uint8
+
+x6 = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
+nl6 = torch.zeros(6, 3, dtype=torch.uint8)
+@pytest.mark.parametrize('match,call', [
+    (r'\[1, 5\].*got 6', lambda: nearest(x6, k=6)), (r'\[1, 6\].*got 7', lambda: nearest(x6, x6, k=7)), ('got 0', lambda: nearest(x6, k=0)),
+    ('got 2.5', lambda: nearest(x6, k=2.5)), ('row 2 has inf', lambda: nearest(x6, x6.index_fill(0, torch.tensor(2), torch.inf), k=1)),
+    ('row 2 has -inf', lambda: nearest(x6.index_fill(0, torch.tensor(2), -torch.inf), k=1, block=1)), ('row 0 has 1e\\+19', lambda: nearest(x6.double()*0+1e19, k=1)),
+    ('queries: row 0 is all zeros', lambda: nearest(x6, torch.zeros(1,2), k=1, metric='cosine')), ('2 features', lambda: nearest(x6, torch.zeros(1,3), k=1)),
+    (r'got shape \(6,\)', lambda: nearest(x6[:,0], k=1)), (r'got shape \(0, 2\)', lambda: nearest(x6[:0], k=1)), ('block', lambda: nearest(x6, k=1, block=0)),
+    ('backend', lambda: nearest(x6, k=1, backend='annoy')), ('real numbers', lambda: nearest(np.array([['a']]), k=1)),
+    ('found 9', lambda: neighbor_labels([[9]], [0,1])), ('whole numbers', lambda: neighbor_labels([[.5]], [0,1])), (r'\(n, k\)', lambda: neighbor_labels([0], [0,1])),
+    (r'\[1, 3\], got 4', lambda: votes(nl6, [1,4], 2)), ('empty', lambda: votes(nl6, [], 2)), ('got 0', lambda: vote_targets(nl6, 0, 2)),
+    (r'shape \(6,\)', lambda: vote_targets(nl6, torch.ones(5).long(), 2)), ('whole numbers', lambda: vote_targets(nl6, torch.ones(6), 2)),
+    ('found 1', lambda: votes(nl6+1, 1, 1)), ('row 0 has nan', lambda: KNNClassifier(k=1).fit(x6*torch.nan, range(6))),
+    ('found 5', lambda: KNNClassifier(k=1).fit(x6, range(6), n_classes=5)), ('6 samples', lambda: KNNClassifier().fit(x6, range(6)))])
+def test_errors(match, call):
+    with pytest.raises(ValueError, match=match): call()
+
+def test_classifier_labels_and_ties():
+    x = np.array([[0.],[1],[10],[11]])
+    for y in (['b','b','a','a'], [7,7,-3,-3], torch.tensor([5,5,2,2]), [True,True,False,False]):
+        c = KNNClassifier(k=2).fit(x, y)
+        assert (c.predict(x)==np.asarray(y)).all() and c.k_max==4 and c.n_floats==4
+        assert (c.predict(x, [4,1])[:,0]==c.classes_[0]).all() # a tie goes to the first class
+        assert (c.predict(x, k=[4,1])[:,1]==np.asarray(y)).all() and c.score(x, np.asarray(y))==1
+    assert c.predict_proba(x, [4]).shape==(4,1,2) and c.predict_proba(x, 4).shape==(4,2)
+
+def test_classifier_unfitted():
+    from sklearn.exceptions import NotFittedError
+    with pytest.raises(NotFittedError): KNNClassifier().predict([[0.]])
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_cuda():
+    x = torch.randn(3000, 32, generator=torch.Generator().manual_seed(0))+50
+    d0,i0 = nearest(x, k=20, backend='torch')
+    d,i = nearest(x.cuda(), k=20, block=2_000_000)
+    assert d.is_cuda and i.is_cuda and torch.allclose(d.cpu(), d0, atol=1e-3) and (i.cpu()==i0).float().mean()>.99
+    assert nearest(x, k=20, device='cuda')[0].device.type=='cpu'
+    nl = neighbor_labels(i, torch.arange(3000)%10)
+    k = torch.randint(1, 21, (3000,), device='cuda')
+    assert torch.equal(vote_targets(nl, k, 10, check=False).cpu(), vote_targets(nl.cpu(), k.cpu(), 10))
+    with pytest.raises(ValueError, match='faiss searches on the CPU'): nearest(x.cuda(), k=2, backend='faiss')

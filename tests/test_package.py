@@ -1,0 +1,87 @@
+"What gets built and installed: metadata, files, import order"
+import re, subprocess, sys
+from configparser import ConfigParser
+from email import message_from_bytes
+from importlib.util import find_spec
+from zipfile import ZipFile
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+@pytest.fixture(scope='module')
+def cfg(root):
+    ini = ConfigParser()
+    ini.read_string((root/'settings.ini').read_text(encoding='utf-8'))
+    return ini['DEFAULT']
+
+@pytest.fixture(scope='module')
+def wheel(root, tmp_path_factory):
+    "The wheel built from the source distribution, so that one without the other's files fails too"
+    if find_spec('build') is None: pytest.skip("needs the 'dev' extra")
+    out = tmp_path_factory.mktemp('dist')
+    res = subprocess.run([sys.executable, '-m', 'build', '--no-isolation', '-o', str(out), str(root)], capture_output=True, text=True)
+    assert res.returncode==0, res.stdout+res.stderr
+    with ZipFile(next(out.glob('*.whl'))) as z: yield z
+
+def dist_info(wheel, name): return wheel.read(next(o for o in wheel.namelist() if o.endswith(f'.dist-info/{name}')))
+
+@pytest.fixture(scope='module')
+def meta(wheel): return message_from_bytes(dist_info(wheel, 'METADATA'))
+
+def lines(s): return s.strip().splitlines()
+
+def test_metadata_text(meta, cfg, root):
+    version = re.search(r'^__version__ = "(.+)"$', (root/'knet_nb/__init__.py').read_text(), re.M)[1]
+    expect = {'Name':cfg['lib_name'], 'Version':version, 'Summary':cfg['description'], 'Keywords':','.join(cfg['keywords'].split()),
+        'License-Expression':cfg['license'], 'Author':cfg['author'], 'Author-email':cfg['author_email']}
+    assert {k:meta[k] for k in expect} == expect
+    assert SpecifierSet(meta['Requires-Python']) == SpecifierSet(f">={cfg['min_python']}")
+    assert set(cfg['python_versions'].split()) <= {o.split(' :: ')[-1] for o in meta.get_all('Classifier')}
+
+def test_requirements(meta, cfg):
+    expect = lines(cfg['requirements']) + [f"{o}; extra == 'dev'" for o in lines(cfg['dev_requirements'])]
+    assert set(map(Requirement, meta.get_all('Requires-Dist'))) == set(map(Requirement, expect))
+    assert meta.get_all('Provides-Extra') == ['dev']
+
+def test_every_requirement_has_a_lower_bound(cfg):
+    for o in lines(cfg['requirements']): assert [s.operator for s in Requirement(o).specifier] == ['>='], o
+
+def test_entry_points(wheel, cfg):
+    got = ConfigParser()
+    got.read_string(dist_info(wheel, 'entry_points.txt').decode())
+    expect = dict(o.split(' = ') for o in lines(cfg['console_scripts']))
+    assert dict(got['console_scripts']) == expect
+    assert dict(got['nbdev']) == {cfg['lib_name']: f"{cfg['lib_name']}._modidx:d"}
+
+def test_wheel_files(wheel, root):
+    names = set(wheel.namelist())
+    modules = {p.relative_to(root).as_posix() for p in (root/'knet_nb').rglob('*.py')}
+    assert modules == {o for o in names if o.endswith('.py')}
+    assert 'knet_nb/paper_tables.csv' in names
+
+def run_py(code): subprocess.run([sys.executable, '-c', code], check=True)
+
+def test_noise_and_knet_do_not_import_faiss():
+    run_py("import sys, knet_nb.noise, knet_nb.knet; assert 'faiss' not in sys.modules")
+
+def test_faiss_is_imported_after_torch():
+    run_py("""
+from knet_nb.all import *
+import sys, torch
+nearest(torch.arange(12.).reshape(6, 2), k=2)
+mods = list(sys.modules)
+assert 'faiss' in mods or sys.platform!='linux'
+if 'faiss' in mods: assert mods.index('torch')<mods.index('faiss')
+""")
+
+def test_tracked_files_name_no_machine(root):
+    "No home or site-packages path, no package index of one's own"
+    git = subprocess.run(['git', 'ls-files', '-z'], cwd=root, capture_output=True, text=True)
+    if git.returncode: pytest.skip('not a git checkout')
+    own = re.compile(r'(?<![\w.~-])/(?:home|Users|root)/\w|/[\w./-]+/site-packages/|--(?:extra-)?index-url|--find-(?:links)|file:///\w')
+    found = []
+    for name in filter(None, git.stdout.split('\0')):
+        if not (root/name).is_file(): continue
+        text = (root/name).read_bytes().decode('utf-8', errors='ignore')
+        found += [f'{name}: {m[0]}' for m in own.finditer(text)]
+    assert not found, found
