@@ -15,7 +15,6 @@ from dataclasses import asdict,dataclass,field,fields
 import knet_nb
 from fastai.basics import *
 from fastcore.script import anno_parser,call_parse
-from fastprogress.fastprogress import progress_bar
 from .backbones import ResumableFit,backbones,bf16_supported,extract_features,get_recipe,n_weights,preliminary_learner,recipes
 from .data import LabeledData,atomic_path,dataset_names,load_data,load_tensors,save_tensors
 from .data import _checksum
@@ -154,9 +153,10 @@ def preliminary(self:Experiment, seed):
         cb = ResumableFit(ckpt, key=key)
         with no_random(seed):
             learn = self._learner(labels['labels'])
-            with self._bars(learn): learn.fit_recipe(cbs=cb)
-            fit = learn.validate(dl=learn.dls.train_eval(512))[1] if not self.progress else self._quiet_validate(learn)
-        return dict(learn.model.state_dict()),dict(seconds=cb.elapsed, noisy_train_accuracy=fit, history=[list(map(float,v)) for v in learn.recorder.values])
+            with nullcontext() if self.progress else _quiet(learn): learn.fit_recipe(cbs=cb)
+            history = learn.recorder.values
+            with _quiet(learn): fit = learn.validate(dl=learn.dls.train_eval(512))[1]
+        return dict(learn.model.state_dict()),dict(seconds=cb.elapsed, noisy_train_accuracy=fit, history=[list(map(float,v)) for v in history])
     res = self.stage('preliminary', key, make)
     self.stage_path('preliminary', key).with_suffix('.checkpoint.safetensors').unlink(missing_ok=True)
     return key,*res
@@ -166,12 +166,7 @@ def _learner(self:Experiment, labels=None):
     c = self.config
     return preliminary_learner(self.load(), c.backbone, labels, c.recipe, c.epochs, c.bs, c.device)
 
-@patch
-def _bars(self:Experiment, learn): return nullcontext() if self.progress else ContextManagers([learn.no_bar(), learn.no_logging()])
-
-@patch
-def _quiet_validate(self:Experiment, learn):
-    with learn.no_bar(), learn.no_logging(): return learn.validate(dl=learn.dls.train_eval(512))[1]
+def _quiet(learn): return ContextManagers([learn.no_bar(), learn.no_logging()])
 
 # %% ../nbs/06_experiments.ipynb #01e8edcd
 @patch

@@ -125,7 +125,7 @@ def fit_knet(
     loss:str='ce', # 'ce' or 'kl'
     epochs:int=30, # Passes over the samples
     lr:float=1e-2, # Peak rate of a one-cycle Adam
-    bs:int=1024, # Batch size
+    bs:int=None, # Batch size (default: a 48th of the samples, between 32 and 1024)
     seed:int=0, # Of the initial weights and the drawn ks; the caller's random state is left alone
     device=None, # Default: fastai's `default_device()`
     progress:bool=False, # Show fastai's progress bar?
@@ -137,6 +137,7 @@ def fit_knet(
         n_classes = n_classes or labels.max().item()+1
         nbr_labels = neighbor_labels(nearest(features, k=k_max, metric=metric, include_self=include_self)[1], labels)
     n_classes = n_classes or int(torch.as_tensor(nbr_labels).max())+1
+    bs = bs or min(1024, max(32, len(features)//48)) # small sets need steps, large ones speed
     with no_random(seed):
         learn = knet_learner(features, nbr_labels, n_classes, hidden, fixed_k, loss, bs, device)
         with (nullcontext() if progress else learn.no_bar()),learn.no_logging(): learn.fit_one_cycle(epochs, lr)
