@@ -276,7 +276,8 @@ def extract_features(
     hook,cast = _watch(model, layer, first_xb, keep),torch.autocast(device.type, torch.bfloat16, enabled=ifnone(bf16, bf16_supported(device)))
     try:
         with _eval_mode(model), cast:
-            for xb in progress_bar(_batches(x, bs), total=math.ceil(n/(bs if isinstance(x,Tensor) else x.bs)), display=progress, leave=False):
+            batches,total = _batches(x, bs),math.ceil(n/(bs if isinstance(x,Tensor) else x.bs))
+            for xb in progress_bar(batches, total=total, leave=False) if progress else batches:
                 xb = xb.as_subclass(Tensor).to(device)
                 if xb.ndim==4: xb = xb.contiguous(memory_format=torch.channels_last)
                 o,f = model(xb),keep[0].flatten(1)

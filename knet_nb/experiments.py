@@ -70,12 +70,13 @@ class Experiment:
         config:Config=None, # What to run (default: `Config(**kwargs)`)
         out=None, # The run's folder (default: a name made of the configuration, below runs/)
         progress:bool=None, # Progress bars (default: in a notebook or a terminal)
+        verbose:bool=True, # Say which stages are made, and in how many seconds
         **kwargs # For `Config`
     ):
-        self.config = config or Config(**kwargs)
+        self.config,self.verbose = config or Config(**kwargs),verbose
         self.progress = ifnone(progress, IN_NOTEBOOK or sys.stdout.isatty())
         self.out = Path(out) if out else Path('runs')/self.slug
-        self._claim()
+        self._check_folder()
 
     @property
     def upstream(self): return {k:v for k,v in asdict(self.config).items() if k in _upstream}
@@ -84,16 +85,13 @@ class Experiment:
         c = self.config
         return f"{Path(c.data).stem}-{c.noise}-{c.rate:g}-{c.backbone}-{c.recipe}-{_key(self.upstream)[:6]}"
 
-    def _claim(self):
-        "Make the folder this configuration's, or refuse it"
-        path = self.out/'config.json'
-        if path.exists():
-            try: old = json.loads(path.read_text())
-            except ValueError: old = {}
-            diff = {k:(old[k],v) for k,v in self.upstream.items() if k in old and old[k]!=v}
-            if diff: raise ValueError(f"{self.out} holds a run of another configuration ("
-                                      +', '.join(f"{k} {a!r} there, {b!r} here" for k,(a,b) in diff.items())+"): choose another folder with out=")
-        with atomic_path(path) as tmp: tmp.write_text(json.dumps(asdict(self.config), indent=1)+'\n')
+    def _check_folder(self):
+        "Refuse a folder that holds a run of another preliminary network"
+        try: old = json.loads((self.out/'config.json').read_text())
+        except (FileNotFoundError,ValueError): return
+        diff = {k:(old[k],v) for k,v in self.upstream.items() if k in old and old[k]!=v}
+        if diff: raise ValueError(f"{self.out} holds a run of another configuration ("
+                                  +', '.join(f"{k} {a!r} there, {b!r} here" for k,(a,b) in diff.items())+"): choose another folder with out=")
 
 # %% ../nbs/06_experiments.ipynb #a02be4a6
 @patch
@@ -106,7 +104,7 @@ def stage(self:Experiment,
     path = self.stage_path(name, key)
     try: return load_tensors(path)
     except FileNotFoundError: pass
-    except ValueError as e: print(f"{e}; it is made again")
+    except ValueError: self.say(f"{path.name} is damaged and is made again")
     t = time.perf_counter()
     tensors,meta = make()
     meta = dict(seconds=time.perf_counter()-t)|meta
@@ -117,7 +115,8 @@ def stage(self:Experiment,
 @patch
 def stage_path(self:Experiment, name, key): return self.out/'stages'/f'{name}-{key}.safetensors'
 @patch
-def say(self:Experiment, msg): print(f'  {msg}', flush=True)
+def say(self:Experiment, msg):
+    if self.verbose: print(f'  {msg}', flush=True)
 
 # %% ../nbs/06_experiments.ipynb #96770688
 @patch
@@ -257,6 +256,8 @@ def scores(self:Experiment, seed):
 @patch
 def run(self:Experiment)->pd.DataFrame: # One row a (method, k, seed)
     "All seeds; writes results.csv, results.parquet and accuracy.png into the run's folder"
+    self.load()
+    with atomic_path(self.out/'config.json') as tmp: tmp.write_text(json.dumps(asdict(self.config), indent=1)+'\n')
     rows = []
     for s in self.config.seeds:
         self.say(f'seed {s}: {self.load()}')
@@ -273,10 +274,11 @@ def run(self:Experiment)->pd.DataFrame: # One row a (method, k, seed)
 def run(
     out=None, # The run's folder (default: runs/ and a name made of the configuration)
     progress:bool=None, # Progress bars (default: in a notebook or a terminal)
+    verbose:bool=True, # Say which stages are made, and in how many seconds
     **kwargs # For `Config`
 )->pd.DataFrame: # One row a (method, k, seed)
     "Run an experiment, or what is left of it"
-    return Experiment(Config(**kwargs), out, progress).run()
+    return Experiment(Config(**kwargs), out, progress, verbose).run()
 
 # %% ../nbs/06_experiments.ipynb #c8151dc8
 method_names = dict(base='base', knn='+ kNN', knet='+ kNet', fixed_knet='+ fixed kNet')

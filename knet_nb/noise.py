@@ -103,14 +103,14 @@ def plot_transition(
     title:str='', # Above the matrix
     ax=None, # Axes to draw on
 ): # The axes
-    "Rows are the true classes, columns the given labels; cells show row percentages where they are not zero"
+    "Rows are the true classes, columns the given labels; cells show row percentages of at least 1"
     T = torch.as_tensor(T).double()
     T,n = T/T.sum(1, keepdim=True).clamp(min=1e-12),len(T)
     ax = ax or plt.subplots(figsize=(min(9, 1.6+.42*n),)*2)[1]
     ax.imshow(T, cmap='Blues', vmin=0, vmax=1)
     if n<=20:
-        for i,j in (T>.0005).nonzero().tolist():
-            ax.text(j, i, f'{100*T[i,j]:.3g}', ha='center', va='center', fontsize=8, color='white' if T[i,j]>.55 else 'black')
+        for i,j in (T>=.005).nonzero().tolist():
+            ax.text(j, i, f'{100*T[i,j]:.0f}', ha='center', va='center', fontsize=8, color='white' if T[i,j]>.55 else 'black')
         names = classes or range(n)
         ax.set_xticks(range(n), names, rotation=90 if classes else 0); ax.set_yticks(range(n), names)
     ax.set(xlabel='given label', ylabel='true class', title=title)

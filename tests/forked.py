@@ -46,7 +46,7 @@ for line in sys.stdin:
 '''
 
 class Children:
-    "A context manager; `run` gives (exit status, seconds, output) of each code, all run at once and killed with SIGKILL after `kill` seconds"
+    "A context manager; `run` gives (exit status, seconds, output) of each code, all at once and killed with SIGKILL after `kill` seconds"
     def __init__(self, **env):
         self.p = subprocess.Popen([sys.executable,'-W','ignore','-c',_server], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                   env={**os.environ,'PYTHONWARNINGS':'ignore','OMP_NUM_THREADS':'2','OMP_WAIT_POLICY':'passive',**env})

@@ -18,7 +18,8 @@ def make(kind, where, seed=0):
     x,y,m = images(seed),np.arange(n)%3,n*2//3
     where.mkdir(parents=True, exist_ok=True)
     for part,at in (('train',range(m)),('test',range(m,n))):
-        if kind=='parquet': pd.DataFrame(dict(image=[png(x[i]) for i in at], label=[int(y[i]) for i in at])).to_parquet(where/f'{part}.parquet')
+        if kind=='parquet':
+            pd.DataFrame(dict(image=[png(x[i]) for i in at], label=[int(y[i]) for i in at])).to_parquet(where/f'{part}.parquet')
         else:
             for i in at:
                 f = where/part/f'c{y[i]}'/f'{i:03}.png'
@@ -134,8 +135,10 @@ def test_changed_files(cache, tmp_path, kind, what):
     times = {p:p.stat().st_mtime_ns for p in files}
     if what=='time': os.utime(files[0], ns=(times[files[0]]+10**9,)*2)
     elif what=='added':
-        if kind=='folder': (path/'train'/'c0'/'zz.png').write_bytes(png(images(5)[0])); x = np.insert(x, n*2//9+1, images(5)[0].transpose(2,0,1), 0)
-        else: pd.DataFrame(dict(image=[png(images(5)[0])], label=[0])).to_parquet(path/'train_more.parquet'); x = np.r_[x,images(5)[:1].transpose(0,3,1,2)]
+        new = images(5)[0]
+        if kind=='folder': (path/'train'/'c0'/'zz.png').write_bytes(png(new))
+        else: pd.DataFrame(dict(image=[png(new)], label=[0])).to_parquet(path/'train_more.parquet')
+        x = np.insert(x, n*2//9+1 if kind=='folder' else len(x), new.transpose(2,0,1), 0)
     else:
         _,x = make(kind, path, seed=1)
         for p in files: os.utime(p, ns=(times[p]+(10**9 if 'same' in what else 10**6),)*2)
@@ -166,7 +169,8 @@ def test_damaged_cache_is_made_again(cache, tmp_path, damage):
     good = p.read_bytes()
     p.write_bytes(damage(good))
     assert (load_data(path).x_train.numpy()==x).all() and len(cache[1])==4
-    assert p.read_bytes()==good and len(kept(cache[0]))==1
+    assert len(kept(cache[0]))==1
+    D.load_tensors(p)
 
 def test_no_place_for_the_cache(tmp_path, monkeypatch):
     path,x = make('folder', tmp_path/'set')

@@ -97,8 +97,10 @@ class Watch(Callback):
 if {die=='write'}: os.replace = lambda *a: stop()
 set_seed({seed})
 learn = preliminary_learner(load_data('digits').subset(300), 'cnn', epochs=5, device='cpu')
-with learn.no_bar(),learn.no_logging(): learn.fit_recipe(cbs=[Watch(),*([ResumableFit({str(ckpt)!r}, every=0, key='a')] if {bool(ckpt)} else [])])
-save_tensors({str(out)!r}, learn.model.state_dict()|{{'rng':rng_state()[0]['torch']}}, values=[list(map(float,v)) for v in learn.recorder.values], trained=trained)
+resumable = [ResumableFit({str(ckpt)!r}, every=0, key='a')] if {bool(ckpt)} else []
+with learn.no_bar(),learn.no_logging(): learn.fit_recipe(cbs=[Watch(),*resumable])
+values = [list(map(float,v)) for v in learn.recorder.values]
+save_tensors({str(out)!r}, learn.model.state_dict()|{{'rng':rng_state()[0]['torch']}}, values=values, trained=trained)
 """
 
 def test_killed_training_goes_on_bit_for_bit(kids, tmp_path):
@@ -137,14 +139,15 @@ def stage(out, name): return next((out/'stages').glob(f'{name}-*[0-9a-f].safeten
 def truncate(b): return b[:len(b)*2//3]
 def empty(b): return b''
 def flip_data(b): return b[:-5]+bytes([b[-5]^4])+b[-4:]
-def flip_checksum_name(b): return b.replace(b'checksum', b'checksun')
+def rename(b): return b.replace(b'seconds', b'secondz')
 def change_number(b): # one digit in the metadata: of what the table says, where the stage has such a number
-    m = re.search(rb'(?:rate|noisy_train_accuracy)\\": 0\.(\d)', b) or re.search(rb'base_weights\\": (\d)', b) or re.search(rb'seconds\\": [\d.]*(\d)', b)
+    m = next(filter(None, (re.search(rb'(?:rate|noisy_train_accuracy)\\": 0\.(\d)', b), re.search(rb'base_weights\\": (\d)', b),
+                           re.search(rb'seconds\\": [\d.]*(\d)', b))))
     return b[:m.start(1)]+(b'1' if m[1]!=b'1' else b'2')+b[m.end(1):]
 def garbage(b): return random.Random(0).randbytes(len(b))
 
-@pytest.mark.parametrize('damage', [truncate,empty,flip_data,flip_checksum_name,change_number,garbage])
-def test_damaged_stage_is_made_again(again, damage, capsys):
+@pytest.mark.parametrize('damage', [truncate,empty,flip_data,rename,change_number,garbage])
+def test_damaged_stages_are_made_again(again, damage, capsys):
     out,ref = again
     for name in names:
         p = stage(out, name)
@@ -152,16 +155,22 @@ def test_damaged_stage_is_made_again(again, damage, capsys):
         bad = damage(good)
         assert bad!=good
         p.write_bytes(bad)
-        same(go(out), ref)
-        assert p.name in capsys.readouterr().out, f'{name}: the damage was not noticed'
-        load_tensors(p) # whole again
-
-def test_every_stage_damaged_at_once(again):
-    out,ref = again
     before = {p.name for p in (out/'stages').iterdir()}
-    for p in (out/'stages').iterdir(): p.write_bytes(truncate(p.read_bytes()))
     same(go(out), ref)
+    said = capsys.readouterr().out
+    for name in names:
+        assert stage(out, name).name in said, f'{name}: the damage was not noticed'
+        load_tensors(stage(out, name)) # whole again
     assert {p.name for p in (out/'stages').iterdir()}==before
+
+def test_only_the_damaged_stage_is_made_again(again, capsys):
+    out,ref = again
+    for name in names:
+        p = stage(out, name)
+        p.write_bytes(truncate(p.read_bytes()))
+        same(go(out), ref)
+        said = capsys.readouterr().out
+        assert [n for n in names if f'\n  {n}: ' in said]==[name]
 
 def test_foreign_and_damaged_checkpoints(again):
     out,ref = again
@@ -170,7 +179,7 @@ def test_foreign_and_damaged_checkpoints(again):
     other = load_tensors(p)[0]
     for make in (lambda: save_tensors(ckpt, {f'model.{k}':v*0 for k,v in other.items()}, key='another', n_epoch=2, epoch=0),
                  lambda: ckpt.write_bytes(p.read_bytes()[:1000]), lambda: ckpt.write_bytes(b'')):
-        make(); p.unlink(); stage(out, 'features').unlink()
+        make(); p.unlink()
         same(go(out), ref)
         assert not ckpt.exists()
 
