@@ -25,13 +25,21 @@ from safetensors.torch import save_file
 from sklearn.model_selection import train_test_split
 
 # %% ../nbs/00_data.ipynb #bd92704e
+def _as_tensor(x, name):
+    "A tensor of an array in any layout and byte order"
+    if isinstance(x, Tensor): return x
+    x = np.asarray(x)
+    if x.dtype.kind not in 'biuf': raise ValueError(f"{name} must be real numbers, got {x.dtype}")
+    if x.dtype==np.longdouble: x = x.astype(np.float64)
+    return torch.from_numpy(np.ascontiguousarray(x, x.dtype.newbyteorder('=')).reshape(x.shape))
+
 def check_labels(
     y, # (n,) integer labels: tensor, array or list
     n_classes:int=None, # Labels have to lie in [0, n_classes) (default: only in [0, max])
     name:str='labels', # What the error calls them
 )->Tensor: # (n,) int64
     "Labels as an int64 tensor; raises `ValueError` for other shapes, non-integers and values outside [0, `n_classes`)"
-    y = torch.as_tensor(np.asarray(y) if not isinstance(y,Tensor) else y)
+    y = _as_tensor(y, name)
     if y.ndim!=1: raise ValueError(f"{name} must be one-dimensional, got shape {tuple(y.shape)}")
     if len(y)==0: raise ValueError(f"{name} are empty: at least one sample is needed")
     if y.is_floating_point() and not torch.equal(y, y.round()) or y.is_complex() or y.dtype==torch.bool:
@@ -48,7 +56,7 @@ def check_features(
     name:str='features', # What the error calls them
 )->Tensor: # The same as a tensor
     "Features as a tensor; raises `ValueError` if there are none, or a NaN or infinite value among them, naming the first row"
-    x = torch.as_tensor(np.asarray(x) if not isinstance(x,Tensor) else x)
+    x = _as_tensor(x, name)
     if x.ndim<2: raise ValueError(f"{name} must have one row per sample, got shape {tuple(x.shape)}")
     if x.numel()==0: raise ValueError(f"{name} are empty, got shape {tuple(x.shape)}")
     if x.is_floating_point():
@@ -164,6 +172,7 @@ def _number_labels(y, classes=None):
     a = y.cpu().numpy() if isinstance(y,Tensor) else np.asarray(y)
     if a.dtype.kind in 'iuf':
         y = check_labels(a, None if classes is None else len(classes))
+        if classes is None and y.max()>=len(y): raise ValueError(f"labels go up to {y.max().item()}, with {len(y)} samples: number the classes from 0, without gaps")
         return y, range(y.max().item()+1) if classes is None else classes
     a = a.astype(str)
     if classes is None: classes = np.unique(a).tolist()
@@ -201,7 +210,8 @@ def save_tensors(
 ):
     "Tensors and metadata in one safetensors file, with a checksum of the tensors, written whole or not at all"
     tensors = {k:v.detach().cpu().contiguous() for k,v in tensors.items()}
-    with atomic_path(path) as tmp: save_file(tensors, tmp, metadata=dict(knet_nb=json.dumps(dict(meta, checksum=_checksum(tensors)))))
+    meta = json.dumps(meta)
+    with atomic_path(path) as tmp: save_file(tensors, tmp, metadata=dict(knet_nb=f'{_checksum(tensors, meta)} {meta}'))
 
 def load_tensors(
     path, # A file from `save_tensors`
@@ -215,12 +225,12 @@ def load_tensors(
             tensors = {k:f.get_tensor(k) for k in f.keys()}
     except (SafetensorError,OSError,ValueError) as e: raise ValueError(f"{path} is damaged or not a safetensors file ({e})") from None
     if 'knet_nb' not in header: raise ValueError(f"{path} was not written by knet_nb: its header has no 'knet_nb' entry")
-    meta = json.loads(header['knet_nb'])
-    if meta.pop('checksum')!=_checksum(tensors): raise ValueError(f"{path} is damaged: its checksum does not match")
-    return tensors,meta
+    checksum,_,meta = header['knet_nb'].partition(' ')
+    if checksum!=_checksum(tensors, meta): raise ValueError(f"{path} is damaged: its checksum does not match")
+    return tensors,json.loads(meta)
 
-def _checksum(tensors):
-    h = hashlib.blake2b(digest_size=16)
+def _checksum(tensors, meta=''):
+    h = hashlib.blake2b(meta.encode(), digest_size=16)
     for k in sorted(tensors):
         v = tensors[k]
         h.update(f'{k}{v.dtype}{tuple(v.shape)}'.encode())
@@ -261,7 +271,7 @@ def _decode_images(cells, where, folder='.', size=None, start=0, mode=None):
             im = _open_image(cells[i], folder)
             im = im.convert(mode or ('L' if im.mode in ('1','L','I;16') else 'RGB'))
             return np.asarray(im if size is None else im.resize((size,size), PIL.Image.Resampling.BILINEAR))
-        except Exception as e: raise ValueError(f"{where}, row {start+i}: the image cannot be decoded ({e})") from None
+        except Exception as e: raise ValueError(f"{where}, row {start+i}{f' ({cells[i]})' if isinstance(cells[i], (str,Path)) else ''}: the image cannot be decoded ({e})") from None
     ims = [o for ch in parallel(lambda ix: [one(i) for i in ix], chunked(range(len(cells)), 256), threadpool=True, progress=False) for o in ch]
     shapes = {o.shape for o in ims}
     if len({s[:2] for s in shapes})>1:
@@ -322,6 +332,7 @@ def _read_parquet(files, image, label, size):
                 x,y = _frame_arrays(b.to_pandas(), image, label, str(f), Path(f).parent, size, start)
                 xs.append(x); ys.append(y); start += len(y)
         except (OSError,pa.ArrowException) as e: raise ValueError(f"{f} cannot be read as parquet: {e}") from None
+    if not xs: raise ValueError(f"{', '.join(map(str,files))}: no rows")
     return np.concatenate(xs),np.concatenate(ys),classes
 
 # %% ../nbs/00_data.ipynb #bd322195
@@ -349,7 +360,7 @@ def from_parquet(
         x,y,classes = _read_parquet(train, image, label, size)
         xt,yt = _read_parquet(test, image, label, size)[:2] if test else (None,None)
         return _pack(x, y, xt, yt, classes or kwargs.get('classes'), **only(kwargs, 'test_size', 'seed'))
-    tensors,classes = _cached(make, train+test, path.stem, image, label, size, sorted(only(kwargs,'test_size','seed').items()))
+    tensors,classes = _cached(make, train+test, path.stem, image, label, size, sorted(only(kwargs,'classes','test_size','seed').items()))
     return LabeledData(**tensors, classes=kwargs.get('classes') or classes, name=kwargs.get('name', path.stem), hflip=kwargs.get('hflip', True))
 
 def only(d, *ks): return {k:d[k] for k in ks if k in d}
@@ -376,7 +387,7 @@ def from_folder(
         frames = [pd.DataFrame(fs, columns=['image','label']) for fs in files if fs]
         parts = [_frame_arrays(df, 'image', 'label', str(path), '', size) for df in frames]
         return _pack(*(flatten_parts(parts)+[None]*4)[:4], kwargs.get('classes'), **only(kwargs, 'test_size', 'seed'))
-    tensors,classes = _cached(make, [f for fs in files for f,_ in fs], path.name, size, sorted(only(kwargs,'test_size','seed').items()))
+    tensors,classes = _cached(make, [f for fs in files for f,_ in fs], path.name, size, sorted(only(kwargs,'classes','test_size','seed').items()))
     return LabeledData(**tensors, classes=kwargs.get('classes') or classes, name=kwargs.get('name', path.name), hflip=kwargs.get('hflip', True))
 
 # %% ../nbs/00_data.ipynb #6dbefd6c
@@ -388,7 +399,8 @@ def from_npz(
     path = Path(path)
     try:
         with np.load(path, allow_pickle=False) as z: a = {k:z[k] for k in z.files}
-    except (ValueError,OSError,EOFError) as e: raise ValueError(f"{path} cannot be read as npz: {e}") from None
+    except FileNotFoundError: raise
+    except Exception as e: raise ValueError(f"{path} cannot be read as npz: {e}") from None
     x,y = first(k for k in ('x_train','x') if k in a),first(k for k in ('y_train','y') if k in a)
     if x is None or y is None: raise ValueError(f"{path} needs the arrays x_train and y_train (or x and y), it has {', '.join(a)}")
     kwargs = merge(dict(name=path.stem, classes=a['classes'].tolist() if 'classes' in a else None), kwargs)

@@ -48,7 +48,11 @@ class Config:
 
     def __post_init__(self):
         self.ks,self.seeds = tuple(sorted(set(self.ks))),tuple(dict.fromkeys(self.seeds))
-        self.device = str(torch.device(self.device) if self.device else default_device())
+        try:
+            self.device = str(torch.device(self.device) if self.device else default_device())
+            torch.ones(1, device=self.device).item()
+        except (RuntimeError,AssertionError,NotImplementedError) as e:
+            raise ValueError(f"device {self.device!r} cannot be used here: {str(e).splitlines()[0]}") from None
         check_rate(self.rate); get_recipe(self.recipe, epochs=self.epochs, bs=self.bs)
         for name,known in dict(noise=noise_names, backbone=[*backbones,'mlp'], metric=['euclidean','cosine'], loss=list(knet_losses)).items():
             if getattr(self,name) not in known: raise ValueError(f"unknown {name} {getattr(self,name)!r}: known are {', '.join(known)}")
@@ -89,6 +93,7 @@ class Experiment:
         "Refuse a folder that holds a run of another preliminary network"
         try: old = json.loads((self.out/'config.json').read_text())
         except (FileNotFoundError,ValueError): return
+        if not isinstance(old, dict): return
         diff = {k:(old[k],v) for k,v in self.upstream.items() if k in old and old[k]!=v}
         if diff: raise ValueError(f"{self.out} holds a run of another configuration ("
                                   +', '.join(f"{k} {a!r} there, {b!r} here" for k,(a,b) in diff.items())+"): choose another folder with out=")
@@ -125,8 +130,9 @@ def load(self:Experiment):
     if hasattr(self, 'data'): return self.data
     c = self.config
     d = load_data(c.data, root=c.root) if c.data in dataset_names() else load_data(c.data)
-    self.data = d.subset(c.n_train) if c.n_train else d
+    d = d if c.n_train is None else d.subset(c.n_train)
     if c.k_max>=len(d.x_train): raise ValueError(f"k_max={c.k_max} is not below the {len(d.x_train)} training samples: choose a smaller k_max and ks")
+    self.data = d
     self.data_key = _checksum({k:getattr(self.data,k) for k in ('x_train','y_train','x_test','y_test')})
     return self.data
 

@@ -46,10 +46,10 @@ class KNet(nn.Module):
 # %% ../nbs/05_knet.ipynb #bef56046
 def _check_ks(ks, k_max):
     "The ks as a list of ints in [1, k_max]"
-    if isinstance(ks, (int,np.integer)): ks = [ks]
-    ks = [int(k) for k in np.asarray(ks).tolist()]
-    bad = [k for k in ks if not 1<=k<=k_max]
-    if bad or not ks: raise ValueError(f"k must lie in [1, k_max={k_max}], got {bad[0] if bad else 'none'}")
+    if isinstance(ks, torch.Tensor): ks = ks.cpu()
+    ks = np.atleast_1d(np.asarray(ks)).tolist()
+    bad = [k for k in ks if not isinstance(k, int) or isinstance(k, bool) or not 1<=k<=k_max]
+    if bad or not ks: raise ValueError(f"k must be whole and lie in [1, k_max={k_max}], got {bad[0] if bad else 'none'}")
     return ks
 
 # %% ../nbs/05_knet.ipynb #2c098c8e
@@ -183,7 +183,8 @@ def load(cls:KNet,
     "Read a kNet. Raises `FileNotFoundError`, or `ValueError` for a truncated, damaged or foreign file"
     tensors,meta = load_tensors(path)
     if meta.get('kind')!='KNet': raise ValueError(f"{path} holds {meta.get('kind', 'something else')!r}, not a kNet")
-    model = cls(**meta['config'])
-    try: model.load_state_dict(tensors)
-    except RuntimeError as e: raise ValueError(f"{path} does not fit its own configuration: {e}") from None
+    try:
+        model = cls(**meta['config'])
+        model.load_state_dict(tensors)
+    except (KeyError,TypeError,RuntimeError) as e: raise ValueError(f"{path} does not fit its own configuration: {e}") from None
     return model.eval()

@@ -10,7 +10,7 @@ __all__ = ['semantic_maps', 'cifar10n_kinds', 'noise_names', 'check_rate', 'unif
            'pdn_noise', 'cifar10n_labels', 'load_noise', 'make_noise']
 
 # %% ../nbs/01_noise.ipynb #134348ff
-import json,os,zipfile
+import json,os
 from dataclasses import dataclass
 from fastai.basics import *
 from .data import atomic_path,cache_home,check_features,check_labels,check_lengths
@@ -308,7 +308,7 @@ def load_noise(
     if not path.exists(): raise FileNotFoundError(f"no such noise file: {path}")
     try:
         with np.load(path, allow_pickle=False) as z: return NoisyLabels(z['labels'], z['clean'], **json.loads(str(z['meta'])))
-    except (ValueError,KeyError,OSError,EOFError,TypeError,zipfile.BadZipFile) as e: raise ValueError(f"{path} is not a noise file of knet_nb, or is damaged ({e})") from None
+    except Exception as e: raise ValueError(f"{path} is not a noise file of knet_nb, or is damaged ({e})") from None
 
 # %% ../nbs/01_noise.ipynb #bb963409
 noise_names = ['uniform','uniform_exclusive','semantic','random_asymmetric','pairflip','toy','pdn',*(f'cifar10n_{k}' for k in cifar10n_kinds),'none']
