@@ -12,7 +12,7 @@ __all__ = ['check_labels', 'check_features', 'check_lengths', 'LabeledData', 'fr
            'TensorDataLoaders', 'show_batch']
 
 # %% ../nbs/00_data.ipynb #4f38042a
-import hashlib,io,json,os,tempfile,time
+import hashlib,io,json,os,tempfile,time,warnings
 from contextlib import contextmanager,suppress
 from dataclasses import dataclass,field,replace
 import PIL.Image,pyarrow as pa,pyarrow.parquet as pq
@@ -31,7 +31,9 @@ def _as_tensor(x, name):
     x = np.asarray(x)
     if x.dtype.kind not in 'biuf': raise ValueError(f"{name} must be real numbers, got {x.dtype}")
     if x.dtype==np.longdouble: x = x.astype(np.float64)
-    return torch.from_numpy(np.ascontiguousarray(x, x.dtype.newbyteorder('=')).reshape(x.shape))
+    with warnings.catch_warnings(): # a read-only array is welcome: nothing here writes to its input
+        warnings.simplefilter('ignore', UserWarning)
+        return torch.from_numpy(np.ascontiguousarray(x, x.dtype.newbyteorder('=')).reshape(x.shape))
 
 def check_labels(
     y, # (n,) integer labels: tensor, array or list
@@ -271,7 +273,9 @@ def _decode_images(cells, where, folder='.', size=None, start=0, mode=None):
             im = _open_image(cells[i], folder)
             im = im.convert(mode or ('L' if im.mode in ('1','L','I;16') else 'RGB'))
             return np.asarray(im if size is None else im.resize((size,size), PIL.Image.Resampling.BILINEAR))
-        except Exception as e: raise ValueError(f"{where}, row {start+i}{f' ({cells[i]})' if isinstance(cells[i], (str,Path)) else ''}: the image cannot be decoded ({e})") from None
+        except Exception as e:
+            file = f' ({cells[i]})' if isinstance(cells[i], (str,Path)) else ''
+            raise ValueError(f"{where}, row {start+i}{file}: the image cannot be decoded ({e})") from None
     ims = [o for ch in parallel(lambda ix: [one(i) for i in ix], chunked(range(len(cells)), 256), threadpool=True, progress=False) for o in ch]
     shapes = {o.shape for o in ims}
     if len({s[:2] for s in shapes})>1:
