@@ -4,14 +4,11 @@
 
 - cache: decoding a parquet set, against reading it again from the cache (CIFAR-10 if `KNET_DATA` has it, else a made-up set)
 - knet: a fit of kNet by the fastai Learner, against the same steps in a bare loop (50,000 x 64 features, 3 epochs)
-- search: exact search by torch, against faiss (20,000 x 64, k = 101)
-- batches: an epoch of augmented batches of `TensorDL`, against fastai's own `TfmdDL` over the same tensors (10,000 of 3x32x32)"""
+- search: exact search by torch, against faiss (20,000 x 64, k = 101)"""
 import io,os,statistics,tempfile,time
 from pathlib import Path
 import numpy as np,pandas as pd,PIL.Image,torch,torch.nn.functional as F
-from fastai.data.core import TfmdDL
-from fastai.torch_core import TensorImage
-from knet_nb.data import LabeledData,PadCrop,from_parquet,load_data,local_path
+from knet_nb.data import from_parquet,load_data,local_path
 from knet_nb.experiments import environment
 from knet_nb.knet import KNet,fit_knet
 from knet_nb.neighbors import nearest,neighbor_labels,vote_targets
@@ -61,12 +58,6 @@ def main():
                         lambda: bare_loop(x, nl, 3, 1024)))
     rows.append(compare('search: torch, against faiss', lambda: nearest(x[:20000], k=101, backend='torch', progress=False),
                         lambda: nearest(x[:20000], k=101, backend='faiss', progress=False)))
-    ims = torch.randint(256, (10000,3,32,32), dtype=torch.uint8)
-    data = LabeledData(ims, y[:10000], ims[:10], y[:10], range(10))
-    ours = data.dls(device='cpu').train
-    items = [(TensorImage(a),b) for a,b in zip(ims, y)]
-    theirs = TfmdDL(items, bs=128, shuffle=True, num_workers=0, after_batch=list(ours.after_batch.fs))
-    rows.append(compare("batches: fastai's TfmdDL, against TensorDL", lambda: [None for _ in theirs], lambda: [None for _ in ours]))
     rows.append(dict(what='kNet, 30 epochs over 50,000 x 64, seconds', seconds=round(clock(lambda: fit_knet(x, nbr_labels=nl, n_classes=10, device='cpu')),1)))
     env = environment()
     print(f"{env['hardware']}; {env['versions']}\n")
