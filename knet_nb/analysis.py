@@ -10,8 +10,7 @@ __all__ = ['paper_notes', 'region_colors', 'paper_results', 'paper_table', 'comp
 # %% ../nbs/07_analysis.ipynb #437b6ba3
 from importlib.resources import files
 from fastai.basics import *
-from .experiments import method_colors,method_names,results_table
-from .knet import KNet
+from .experiments import method_names
 
 # %% ../nbs/07_analysis.ipynb #acadb92c
 def paper_results(

@@ -17,7 +17,7 @@ from fastai.basics import *
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.schedule import ParamScheduler,SchedNo,combine_scheds
 from fastprogress.fastprogress import progress_bar
-from .data import LabeledData,TensorDataLoaders,TensorDL,check_features,load_tensors,only,save_tensors
+from .data import LabeledData,check_features,load_tensors,save_tensors
 
 # %% ../nbs/02_backbones.ipynb #01dc8694
 def n_weights(
@@ -337,7 +337,8 @@ def _save(self:ResumableFit):
     tensors['smooth_loss'] = self.recorder.smooth_loss.val
     plain = [{k:v for k,v in s.items() if not isinstance(v, Tensor)} for s in sd['state']]
     save_tensors(self.path, tensors, key=self.key, epoch=self.epoch, n_epoch=self.n_epoch, rng=rng_meta, seconds=self.elapsed,
-                 opt=plain, hypers=[dict(h) for h in sd['hypers']], count=self.recorder.smooth_loss.count, values=[list(v) for v in self.recorder.values])
+                 opt=plain, hypers=[dict(h) for h in sd['hypers']], count=self.recorder.smooth_loss.count,
+                 values=[list(v) for v in self.recorder.values])
 
 @patch
 def _restore(self:ResumableFit, tensors, meta):

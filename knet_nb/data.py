@@ -6,20 +6,19 @@ Docs: https://knet-nb.github.io/knet_nb/data.html.md"""
 
 # %% auto #0
 __all__ = ['check_labels', 'check_features', 'check_lengths', 'LabeledData', 'from_arrays', 'atomic_path', 'save_tensors',
-           'load_tensors', 'cache_home', 'from_frame', 'flatten_parts', 'from_parquet', 'only', 'from_folder',
-           'from_npz', 'dataset_names', 'blobs_data', 'local_path', 'load_data', 'BatchAug', 'PadCrop', 'HFlip',
-           'Cutout', 'TensorVector', 'TensorItems', 'TensorDL', 'channel_stats', 'encodes', 'decodes',
-           'TensorDataLoaders', 'show_batch']
+           'load_tensors', 'checksum', 'cache_home', 'from_frame', 'from_parquet', 'from_folder', 'from_npz',
+           'dataset_names', 'blobs_data', 'local_path', 'load_data', 'BatchAug', 'PadCrop', 'HFlip', 'Cutout',
+           'TensorVector', 'TensorItems', 'TensorDL', 'channel_stats', 'encodes', 'decodes', 'TensorDataLoaders',
+           'show_batch']
 
 # %% ../nbs/00_data.ipynb #4f38042a
 import hashlib,io,json,os,tempfile,time,warnings
 from contextlib import contextmanager,suppress
-from dataclasses import dataclass,field,replace
+from dataclasses import dataclass,replace
 import PIL.Image,pyarrow as pa,pyarrow.parquet as pq
 from fastai.basics import *
 from fastai.data.transforms import Category,IntToFloatTensor,Normalize,get_image_files
 from fastai.vision.core import TensorImageBW
-from fastai.vision.data import get_grid
 from safetensors import SafetensorError,safe_open
 from safetensors.torch import save_file
 from sklearn.model_selection import train_test_split
@@ -64,7 +63,8 @@ def check_features(
     if x.is_floating_point():
         bad = [i for b in x.flatten(1).split(65536) for i in [~torch.isfinite(b).all(1)]]
         bad = torch.cat(bad).nonzero().flatten()
-        if len(bad): raise ValueError(f"{name} have NaN or infinite values in {len(bad)} of {len(x)} rows, the first is row {bad[0].item()}")
+        if len(bad):
+            raise ValueError(f"{name} have NaN or infinite values in {len(bad)} of {len(x)} rows, the first is row {bad[0].item()}")
     return x
 
 # %% ../nbs/00_data.ipynb #87ca1d35
@@ -163,7 +163,8 @@ def from_arrays(
     check_lengths(x, y, 'train')
     y,classes = _number_labels(y, classes)
     if x_test is None:
-        if len(y)<5 or y.bincount().min()<2: raise ValueError("each class needs two samples to set a test part aside; give x_test and y_test")
+        if len(y)<5 or y.bincount().min()<2:
+            raise ValueError("each class needs two samples to set a test part aside; give x_test and y_test")
         itr,ite = train_test_split(np.arange(len(y)), test_size=test_size, stratify=y, random_state=seed)
         x,y,x_test,y_test = x[itr],y[itr],x[ite],y[ite]
     else: y_test = _number_labels(y_test, classes)[0]
@@ -174,7 +175,8 @@ def _number_labels(y, classes=None):
     a = y.cpu().numpy() if isinstance(y,Tensor) else np.asarray(y)
     if a.dtype.kind in 'iuf':
         y = check_labels(a, None if classes is None else len(classes))
-        if classes is None and y.max()>=len(y): raise ValueError(f"labels go up to {y.max().item()}, with {len(y)} samples: number the classes from 0, without gaps")
+        if classes is None and y.max()>=len(y):
+            raise ValueError(f"labels go up to {y.max().item()}, with {len(y)} samples: number the classes from 0, without gaps")
         return y, range(y.max().item()+1) if classes is None else classes
     a = a.astype(str)
     if classes is None: classes = np.unique(a).tolist()
@@ -213,7 +215,7 @@ def save_tensors(
     "Tensors and metadata in one safetensors file, with a checksum of the tensors, written whole or not at all"
     tensors = {k:v.detach().cpu().contiguous() for k,v in tensors.items()}
     meta = json.dumps(meta)
-    with atomic_path(path) as tmp: save_file(tensors, tmp, metadata=dict(knet_nb=f'{_checksum(tensors, meta)} {meta}'))
+    with atomic_path(path) as tmp: save_file(tensors, tmp, metadata=dict(knet_nb=f'{checksum(tensors, meta)} {meta}'))
 
 def load_tensors(
     path, # A file from `save_tensors`
@@ -227,11 +229,15 @@ def load_tensors(
             tensors = {k:f.get_tensor(k) for k in f.keys()}
     except (SafetensorError,OSError,ValueError) as e: raise ValueError(f"{path} is damaged or not a safetensors file ({e})") from None
     if 'knet_nb' not in header: raise ValueError(f"{path} was not written by knet_nb: its header has no 'knet_nb' entry")
-    checksum,_,meta = header['knet_nb'].partition(' ')
-    if checksum!=_checksum(tensors, meta): raise ValueError(f"{path} is damaged: its checksum does not match")
+    found,_,meta = header['knet_nb'].partition(' ')
+    if found!=checksum(tensors, meta): raise ValueError(f"{path} is damaged: its checksum does not match")
     return tensors,json.loads(meta)
 
-def _checksum(tensors, meta=''):
+def checksum(
+    tensors:dict, # Name -> tensor
+    meta:str='', # Further text that counts
+)->str: # 32 hexadecimal digits
+    "A BLAKE2b hash of names, types, shapes and values"
     h = hashlib.blake2b(meta.encode(), digest_size=16)
     for k in sorted(tensors):
         v = tensors[k]
@@ -279,7 +285,8 @@ def _decode_images(cells, where, folder='.', size=None, start=0, mode=None):
     ims = [o for ch in parallel(lambda ix: [one(i) for i in ix], chunked(range(len(cells)), 256), threadpool=True, progress=False) for o in ch]
     shapes = {o.shape for o in ims}
     if len({s[:2] for s in shapes})>1:
-        raise ValueError(f"{where}: images have {len(shapes)} different sizes, such as {sorted(shapes)[0][:2]} and {sorted(shapes)[-1][:2]}; give size= to resize them")
+        raise ValueError(f"{where}: images have {len(shapes)} different sizes, such as {sorted(shapes)[0][:2]} "
+                         f"and {sorted(shapes)[-1][:2]}; give size= to resize them")
     if len(shapes)>1: ims = [o if o.ndim==3 else o[...,None].repeat(3,-1) for o in ims]
     return np.stack(ims)
 
@@ -313,9 +320,7 @@ def from_frame(
 )->LabeledData:
     "`LabeledData` from a DataFrame. Raises `ValueError` naming the row of an image that does not decode or a missing label"
     parts = [_frame_arrays(o, image, label, w, folder, size) for o,w in ((df,'the frame'),(test,'the test frame')) if o is not None]
-    return from_arrays(*flatten_parts(parts), **kwargs)
-
-def flatten_parts(parts): return [o for p in parts for o in p]
+    return from_arrays(*concat(*parts), **kwargs)
 
 # %% ../nbs/00_data.ipynb #d98aa7f7
 def _parquet_classes(path, label):
@@ -363,11 +368,11 @@ def from_parquet(
     def make():
         x,y,classes = _read_parquet(train, image, label, size)
         xt,yt = _read_parquet(test, image, label, size)[:2] if test else (None,None)
-        return _pack(x, y, xt, yt, classes or kwargs.get('classes'), **only(kwargs, 'test_size', 'seed'))
-    tensors,classes = _cached(make, train+test, path.stem, image, label, size, sorted(only(kwargs,'classes','test_size','seed').items()))
+        return _pack(x, y, xt, yt, classes or kwargs.get('classes'), **_only(kwargs, 'test_size', 'seed'))
+    tensors,classes = _cached(make, train+test, path.stem, image, label, size, sorted(_only(kwargs,'classes','test_size','seed').items()))
     return LabeledData(**tensors, classes=kwargs.get('classes') or classes, name=kwargs.get('name', path.stem), hflip=kwargs.get('hflip', True))
 
-def only(d, *ks): return {k:d[k] for k in ks if k in d}
+def _only(d, *ks): return {k:d[k] for k in ks if k in d}
 
 def _pack(x, y, xt, yt, classes=None, **kwargs):
     "Tensors by field name, and class names"
@@ -386,12 +391,13 @@ def from_folder(
     train,test = _split_parts(subs)
     if not any(p.name.lower()=='train' for p in subs): train,test = [path],[]
     files = [[(f,f.relative_to(r).parts[0]) for r in part for f in sorted(get_image_files(r)) if f.parent!=r] for part in (train,test)]
-    if not files[0]: raise FileNotFoundError(f"{path} has no images in class folders: expected {path}/train/CLASS/*.png or {path}/CLASS/*.png")
+    if not files[0]:
+        raise FileNotFoundError(f"{path} has no images in class folders: expected {path}/train/CLASS/*.png or {path}/CLASS/*.png")
     def make():
         frames = [pd.DataFrame(fs, columns=['image','label']) for fs in files if fs]
         parts = [_frame_arrays(df, 'image', 'label', str(path), '', size) for df in frames]
-        return _pack(*(flatten_parts(parts)+[None]*4)[:4], kwargs.get('classes'), **only(kwargs, 'test_size', 'seed'))
-    tensors,classes = _cached(make, [f for fs in files for f,_ in fs], path.name, size, sorted(only(kwargs,'classes','test_size','seed').items()))
+        return _pack(*(*concat(*parts),None,None)[:4], kwargs.get('classes'), **_only(kwargs, 'test_size', 'seed'))
+    tensors,classes = _cached(make, [f for fs in files for f,_ in fs], path.name, size, sorted(_only(kwargs,'classes','test_size','seed').items()))
     return LabeledData(**tensors, classes=kwargs.get('classes') or classes, name=kwargs.get('name', path.name), hflip=kwargs.get('hflip', True))
 
 # %% ../nbs/00_data.ipynb #6dbefd6c
@@ -496,7 +502,8 @@ def local_path(
 
 def _roots(root=None):
     root = root or os.environ.get('KNET_DATA')
-    if root and not Path(root).expanduser().is_dir(): raise FileNotFoundError(f"the data root {root} is not a folder: check root= or KNET_DATA")
+    if root and not Path(root).expanduser().is_dir():
+        raise FileNotFoundError(f"the data root {root} is not a folder: check root= or KNET_DATA")
     return ([Path(root).expanduser()] if root else [])+[cache_home()/'downloads']
 
 # %% ../nbs/00_data.ipynb #91104b9f
@@ -529,8 +536,9 @@ def load_data(
         p = local_path(name, root) or _download(name)
         if p.name.startswith(_sets[name]['torchvision']): data = LabeledData(**_from_torchvision(name, p), classes=_sets[name]['classes'])
         else: data = _load_path(p, name=name)
-    if data.n_classes!=len(_sets[name]['classes']): raise ValueError(f"{p} has {data.n_classes} classes, {name} has {len(_sets[name]['classes'])}")
-    return replace(data, name=name, **only(_sets[name], 'classes', 'hflip'))
+    if data.n_classes!=len(_sets[name]['classes']):
+        raise ValueError(f"{p} has {data.n_classes} classes, {name} has {len(_sets[name]['classes'])}")
+    return replace(data, name=name, **_only(_sets[name], 'classes', 'hflip'))
 
 def _load_path(p, **kwargs):
     if not p.exists(): raise FileNotFoundError(f"{str(p)!r} is neither a known set ({', '.join(_sets)}) nor a file or folder")

@@ -11,13 +11,12 @@ __all__ = ['method_names', 'method_colors', 'Config', 'Experiment', 'environment
 # %% ../nbs/06_experiments.ipynb #8897a777
 import hashlib,importlib.metadata,json,platform,subprocess,sys,time
 from contextlib import nullcontext,suppress
-from dataclasses import asdict,dataclass,field,fields
+from dataclasses import asdict,dataclass
 import knet_nb
 from fastai.basics import *
 from fastcore.script import anno_parser,call_parse
-from .backbones import ResumableFit,backbones,bf16_supported,extract_features,get_recipe,n_weights,preliminary_learner,recipes
-from .data import LabeledData,atomic_path,dataset_names,load_data,load_tensors,save_tensors
-from .data import _checksum
+from .backbones import ResumableFit,backbones,bf16_supported,extract_features,get_recipe,n_weights,preliminary_learner
+from .data import atomic_path,checksum,dataset_names,load_data,load_tensors,save_tensors
 from .knet import KNet,fit_knet,knet_losses
 from .neighbors import nearest,neighbor_labels,votes
 from .noise import check_rate,make_noise,noise_names
@@ -131,9 +130,10 @@ def load(self:Experiment):
     c = self.config
     d = load_data(c.data, root=c.root) if c.data in dataset_names() else load_data(c.data)
     d = d if c.n_train is None else d.subset(c.n_train)
-    if c.k_max>=len(d.x_train): raise ValueError(f"k_max={c.k_max} is not below the {len(d.x_train)} training samples: choose a smaller k_max and ks")
+    if c.k_max>=len(d.x_train):
+        raise ValueError(f"k_max={c.k_max} is not below the {len(d.x_train)} training samples: choose a smaller k_max and ks")
     self.data = d
-    self.data_key = _checksum({k:getattr(self.data,k) for k in ('x_train','y_train','x_test','y_test')})
+    self.data_key = checksum({k:getattr(self.data,k) for k in ('x_train','y_train','x_test','y_test')})
     return self.data
 
 @patch
@@ -249,7 +249,8 @@ def scores(self:Experiment, seed):
     acc = lambda pred: 100*(pred==d.y_test).double().mean().item()
     row = lambda method,k,pred,w=0,floats=0,seconds=0.: dict(method=method, k=k, accuracy=acc(pred), weights=W+w, floats=floats, seconds=seconds)
     rows = [row('base', None, f['base'], seconds=pre['seconds'])]
-    rows += [row('knn', k, v.argmax(1), floats=f['train'].numel(), seconds=nm['test_seconds']) for k,v in zip(ks, votes(nl['test'], ks, d.n_classes).unbind(1))]
+    rows += [row('knn', k, v.argmax(1), floats=f['train'].numel(), seconds=nm['test_seconds'])
+             for k,v in zip(ks, votes(nl['test'], ks, d.n_classes).unbind(1))]
     net,sec = self.knet(seed)
     rows += [row('knet', k, p, n_weights(net), 0, nm['train_seconds']+sec) for k,p in zip(ks, net.predict(f['test'], ks).unbind(1))]
     for k in ks:
@@ -375,7 +376,8 @@ def knet_run(
     df = exp.run()
     with pd.option_context('display.width', 200, 'display.max_columns', None): print(f'\n{results_table(df)}\n')
     c = df.iloc[0]
-    print(f"test accuracy (%), {len(config.seeds)} seed(s), {c.noise_rate:.1%} of the labels wrong, {c.noisy_train_accuracy:.1f} % of the noisy labels fitted")
+    print(f"test accuracy (%), {len(config.seeds)} seed(s), {df.noise_rate.mean():.1%} of the labels wrong, "
+          f"{df.noisy_train_accuracy.mean():.1f} % of the noisy labels fitted")
     print(f"{c.hardware}; {c.versions}")
     print(f"table:  {exp.out/'results.csv'} and .parquet\nfigure: {exp.out/'accuracy.png'}")
 

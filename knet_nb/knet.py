@@ -11,7 +11,6 @@ __all__ = ['knet_losses', 'KNet', 'NeighborTargets', 'SkipValidation', 'SoftCE',
 from contextlib import nullcontext
 from fastai.basics import *
 from fastai.callback.schedule import *
-from .backbones import n_weights
 from .data import TensorDataLoaders,TensorDL,TensorItems,channel_stats,check_features,check_labels,check_lengths,load_tensors,save_tensors
 from .neighbors import nearest,neighbor_labels,vote_targets
 

@@ -20,8 +20,10 @@ from .data import check_labels,check_lengths
 def _as_rows(x, name):
     "A tensor or array (n, d) of numbers, as it is; lists become arrays"
     if not isinstance(x, Tensor): x = np.asarray(x)
-    if x.ndim!=2 or 0 in x.shape: raise ValueError(f"{name} must be rows of features (n, d), got shape {tuple(x.shape)}; flatten images first")
-    if (x.is_complex() if isinstance(x, Tensor) else x.dtype.kind not in 'biuf'): raise ValueError(f"{name} must be real numbers, got {x.dtype}")
+    if x.ndim!=2 or 0 in x.shape:
+        raise ValueError(f"{name} must be rows of features (n, d), got shape {tuple(x.shape)}; flatten images first")
+    if (x.is_complex() if isinstance(x, Tensor) else x.dtype.kind not in 'biuf'):
+        raise ValueError(f"{name} must be real numbers, got {x.dtype}")
     return x
 
 def _read(x, i, j):
@@ -168,7 +170,8 @@ def neighbor_labels(
     if ids.ndim!=2 or 0 in ids.shape: raise ValueError(f"ids must be (n, k), got shape {tuple(ids.shape)}")
     if ids.is_floating_point() or ids.dtype==torch.bool: raise ValueError(f"ids must be whole numbers, got {ids.dtype}")
     lo,hi = [o.item() for o in ids.aminmax()]
-    if lo<0 or hi>=len(y): raise ValueError(f"ids must lie in [0, {len(y)}), one label for each row of the base; found {lo if lo<0 else hi}")
+    if lo<0 or hi>=len(y):
+        raise ValueError(f"ids must lie in [0, {len(y)}), one label for each row of the base; found {lo if lo<0 else hi}")
     top = y.max().item()
     return y.to(torch.uint8 if top<256 else torch.int16 if top<32768 else torch.int64).to(ids.device)[ids.long()]
 

@@ -146,11 +146,13 @@ class NoisyLabels:
 # %% ../nbs/01_noise.ipynb #d0afb724
 def _check_rows(T, n_classes=None):
     T = torch.as_tensor(T).double()
-    if T.ndim!=2 or (n_classes is not None and T.shape[1]!=n_classes): raise ValueError(f"expected a matrix with {n_classes} columns, got shape {tuple(T.shape)}")
+    if T.ndim!=2 or (n_classes is not None and T.shape[1]!=n_classes):
+        raise ValueError(f"expected a matrix with {n_classes} columns, got shape {tuple(T.shape)}")
     off = ((T.sum(1)-1).abs()>1e-6)|~((T>=0).all(1))
     if off.any():
         i = off.nonzero()[0].item()
-        raise ValueError(f"the matrix's rows must be probabilities that sum to 1; row {i} sums to {T[i].sum().item():.6g} with a minimum of {T[i].min().item():.6g}")
+        raise ValueError(f"the matrix's rows must be probabilities that sum to 1; row {i} sums to {T[i].sum().item():.6g} "
+                         f"with a minimum of {T[i].min().item():.6g}")
     return T
 
 def _round_counts(p, n):
@@ -233,7 +235,8 @@ def _column_stats(x, block):
 # %% ../nbs/01_noise.ipynb #48984a96
 def _draw_rows(labels, P, exact, g, block=1<<20):
     "One draw from each sample's row"
-    if not exact: return torch.cat([_invert(p.cumsum(1), torch.rand(len(p), 1, generator=g, dtype=torch.float64)).flatten() for p in P.split(block)])
+    if not exact:
+        return torch.cat([_invert(p.cumsum(1), torch.rand(len(p), 1, generator=g, dtype=torch.float64)).flatten() for p in P.split(block)])
     n,off = len(labels),P.clone()
     off[torch.arange(n),labels] = 0
     q = off.sum(1)
@@ -272,7 +275,8 @@ def _read_restricted(path):
     allowed = [(reconstruct, 'numpy.core.multiarray._reconstruct'), np.ndarray, np.dtype, np.dtypes.Int64DType]
     try:
         with torch.serialization.safe_globals(allowed): return torch.load(path, weights_only=True)
-    except Exception as e: raise ValueError(f"{path} cannot be read as CIFAR-10N labels ({type(e).__name__}: {str(e).splitlines()[0]})") from None
+    except Exception as e:
+        raise ValueError(f"{path} cannot be read as CIFAR-10N labels ({type(e).__name__}: {str(e).splitlines()[0]})") from None
 
 def cifar10n_labels(
     kind:str='worse', # One of `cifar10n_kinds`: aggre, worse, random1, random2, random3
@@ -283,10 +287,12 @@ def cifar10n_labels(
     if kind not in cifar10n_kinds: raise ValueError(f"unknown kind {kind!r}: CIFAR-10N has {', '.join(cifar10n_kinds)}")
     path = _cifar10n_file(root)
     d = _read_restricted(path)
-    if not isinstance(d, dict) or not {'clean_label',cifar10n_kinds[kind]}<=set(d): raise ValueError(f"{path} lacks {cifar10n_kinds[kind]} or clean_label")
+    if not isinstance(d, dict) or not {'clean_label',cifar10n_kinds[kind]}<=set(d):
+        raise ValueError(f"{path} lacks {cifar10n_kinds[kind]} or clean_label")
     true = torch.as_tensor(d['clean_label']).long()
     if clean is not None and not torch.equal(true, torch.as_tensor(clean).long().cpu()):
-        raise ValueError(f"{path}: its clean labels are not those of this set; CIFAR-10N goes with CIFAR-10's 50,000 training images in their original order")
+        raise ValueError(f"{path}: its clean labels are not those of this set; "
+                         "CIFAR-10N goes with CIFAR-10's 50,000 training images in their original order")
     return NoisyLabels(d[cifar10n_kinds[kind]], true, 10, note=f'CIFAR-10N {kind}')
 
 # %% ../nbs/01_noise.ipynb #4448f6c1
