@@ -4,6 +4,7 @@ from fastai.callback.all import *
 from knet_nb.data import *
 from knet_nb.noise import *
 from knet_nb.backbones import *
+from knet_nb.ieg import *
 from knet_nb.neighbors import *
 from knet_nb.knet import *
 from knet_nb.experiments import *

@@ -6,8 +6,8 @@ Docs: https://knet-nb.github.io/knet_nb/backbones.html.md"""
 
 # %% auto #0
 __all__ = ['backbones', 'recipes', 'n_weights', 'resnet20', 'cnn', 'resnet29', 'mlp', 'make_backbone', 'bf16_supported',
-           'AutocastBF16', 'ChannelsLastBatch', 'Recipe', 'get_recipe', 'preliminary_learner', 'find_head',
-           'extract_features', 'rng_state', 'set_rng_state', 'ResumableFit']
+           'AutocastBF16', 'ChannelsLastBatch', 'Recipe', 'get_recipe', 'preliminary_learner', 'cosine_restarts',
+           'find_head', 'extract_features', 'rng_state', 'set_rng_state', 'ResumableFit']
 
 # %% ../nbs/02_backbones.ipynb #a569794b
 import math,random,time
@@ -153,7 +153,7 @@ class ChannelsLastBatch(ChannelsLast):
 class Recipe:
     "How a preliminary network is trained: SGD with momentum 0.9 and L2 decay"
     epochs:int # Passes over the data
-    schedule:str # 'one_cycle', or 'step': lr, lr/10 and lr/100 from 50 % and 75 % on
+    schedule:str # 'one_cycle'; 'step': lr, lr/10 and lr/100 from 50 % and 75 % on; 'restarts': `cosine_restarts`
     lr:float=.1 # Peak learning rate
     wd:float=5e-4 # L2 penalty on weights (not on biases and batchnorm)
     augment:bool=True # Shift and mirror?
@@ -172,6 +172,7 @@ def get_recipe(
         recipe = recipes[recipe]
     changes = {k:v for k,v in changes.items() if v is not None}
     if any(changes.get(k,1)<1 for k in ('epochs','bs')): raise ValueError(f"epochs and bs must be at least 1, got {changes}")
+    if changes.get('lr',1)<=0: raise ValueError(f"lr must be above 0, got {changes['lr']}")
     if 'epochs' in changes: changes['min_steps'] = 0
     return replace(recipe, **changes)
 
@@ -201,6 +202,22 @@ def preliminary_learner(
     learn.recipe = recipe
     return learn
 
+# %% ../nbs/02_backbones.ipynb #11b821d1
+def cosine_restarts(
+    lr:float, # First peak
+    steps:int, # Of the whole training
+    first:int=500, # Steps of the first cycle
+    mult:float=1.5, # Each cycle is this much longer than the one before
+    decay:float=.9, # Each peak is this much lower
+): # Place in the training, in [0, 1] -> learning rate
+    "Cosine cycles from a peak to 0 (Zhang et al. 2020), stretched so that the last one ends with the training"
+    done = lambda n: first*(mult**n-1)/(mult-1) # steps of the first n cycles
+    n = max(1, round(math.log1p(steps*(mult-1)/first)/math.log(mult)))
+    def at(pos):
+        i = min(n-1, int(math.log1p(pos*done(n)*(mult-1)/first)/math.log(mult)+1e-9))
+        return lr*decay**i*(1+math.cos(math.pi*(pos*done(n)-done(i))/(done(i+1)-done(i))))/2
+    return at
+
 # %% ../nbs/02_backbones.ipynb #31446730
 @patch
 def fit_recipe(self:Learner,
@@ -210,8 +227,9 @@ def fit_recipe(self:Learner,
     r = self.recipe
     n = max(r.epochs, math.ceil(r.min_steps/max(1, len(self.dls.train))))
     if r.schedule=='one_cycle': return self.fit_one_cycle(n, r.lr, moms=(.9,.9,.9), cbs=cbs)
-    if r.schedule!='step': raise ValueError(f"unknown schedule {r.schedule!r}: known are one_cycle and step")
-    lrs = combine_scheds([.5,.25,.25], [SchedNo(r.lr/10**i, r.lr/10**i) for i in range(3)])
+    if r.schedule=='step': lrs = combine_scheds([.5,.25,.25], [SchedNo(r.lr/10**i, r.lr/10**i) for i in range(3)])
+    elif r.schedule=='restarts': lrs = cosine_restarts(r.lr, n*len(self.dls.train))
+    else: raise ValueError(f"unknown schedule {r.schedule!r}: known are one_cycle, step and restarts")
     self.fit(n, r.lr, cbs=L(cbs)+ParamScheduler(dict(lr=lrs)))
 
 # %% ../nbs/02_backbones.ipynb #4606479b
@@ -330,9 +348,9 @@ class ResumableFit(Callback):
 @patch
 def _save(self:ResumableFit):
     "One file with all that the rest of the training depends on"
-    sd = self.opt.state_dict()
+    sd,cb_state = self.opt.state_dict(),{f'cb.{n}.{k}':v for n,cb in self._stateful.items() for k,v in cb.state_dict().items()}
     rng,rng_meta = rng_state()
-    tensors = {f'model.{k}':v for k,v in self.model.state_dict().items()}|{f'rng.{k}':v for k,v in rng.items()}
+    tensors = {f'model.{k}':v for k,v in self.model.state_dict().items()}|{f'rng.{k}':v for k,v in rng.items()}|cb_state
     tensors |= {f'opt.{i}.{k}':v for i,s in enumerate(sd['state']) for k,v in s.items() if isinstance(v, Tensor)}
     tensors['smooth_loss'] = self.recorder.smooth_loss.val
     plain = [{k:v for k,v in s.items() if not isinstance(v, Tensor)} for s in sd['state']]
@@ -349,7 +367,11 @@ def _restore(self:ResumableFit, tensors, meta):
     self.opt.load_state_dict(dict(state=state, hypers=meta['hypers']))
     self.recorder.values,self.seconds = L(meta['values']).map(L),meta['seconds']
     self.recorder.smooth_loss.val,self.recorder.smooth_loss.count = tensors['smooth_loss'],meta['count']
+    for n,cb in self._stateful.items(): cb.load_state_dict(pick(f'cb.{n}.'))
     set_rng_state(pick('rng.'), meta['rng'])
+
+@patch(as_prop=True)
+def _stateful(self:ResumableFit): return {cb.name:cb for cb in self.learn.cbs if hasattr(type(cb), 'state_dict')} # callbacks with a state of their own
 
 @patch(as_prop=True)
 def elapsed(self:ResumableFit): return self.seconds+time.perf_counter()-self._clock # seconds of training, of earlier parts too

@@ -28,7 +28,7 @@ def _as_tensor(x, name):
     "A tensor of an array in any layout and byte order"
     if isinstance(x, Tensor): return x
     x = np.asarray(x)
-    if x.dtype.kind not in 'biuf': raise ValueError(f"{name} must be real numbers, got {x.dtype}")
+    if x.dtype.kind not in 'biuf': raise ValueError(f"{name} must be real numbers, got {x.dtype}"+("; number them from 0" if 'label' in name else ''))
     if x.dtype==np.longdouble: x = x.astype(np.float64)
     with warnings.catch_warnings(): # a read-only array is welcome: nothing here writes to its input
         warnings.simplefilter('ignore', UserWarning)
@@ -286,7 +286,7 @@ def _decode_images(cells, where, folder='.', size=None, start=0, mode=None):
     shapes = {o.shape for o in ims}
     if len({s[:2] for s in shapes})>1:
         raise ValueError(f"{where}: images have {len(shapes)} different sizes, such as {sorted(shapes)[0][:2]} "
-                         f"and {sorted(shapes)[-1][:2]}; give size= to resize them")
+                         f"and {sorted(shapes)[-1][:2]}; give size= (--size) to resize them")
     if len(shapes)>1: ims = [o if o.ndim==3 else o[...,None].repeat(3,-1) for o in ims]
     return np.stack(ims)
 
@@ -503,7 +503,7 @@ def local_path(
 def _roots(root=None):
     root = root or os.environ.get('KNET_DATA')
     if root and not Path(root).expanduser().is_dir():
-        raise FileNotFoundError(f"the data root {root} is not a folder: check root= or KNET_DATA")
+        raise FileNotFoundError(f"the data root {root} is not a folder: check root= (--root) or KNET_DATA")
     return ([Path(root).expanduser()] if root else [])+[cache_home()/'downloads']
 
 # %% ../nbs/00_data.ipynb #91104b9f
@@ -517,7 +517,7 @@ def _download(name):
         else: tv.FashionMNIST(d, download=True)
     except (OSError,RuntimeError) as e:
         raise ConnectionError(f"{name} is not in a local root and could not be downloaded ({e}). Is there a network? "
-                              f"Otherwise put the set into a folder and name it with root= or KNET_DATA") from None
+                              f"Otherwise put the set into a folder and name it with root= (--root) or KNET_DATA") from None
     return _find_torchvision(name, d)
 
 # %% ../nbs/00_data.ipynb #c0bc4a12
@@ -614,10 +614,12 @@ class TensorDL(TfmdDL):
     def get_idxs(self): return torch.randperm(self.n) if self.shuffle else torch.arange(self.n)
     def __iter__(self):
         self.before_iter()
-        idxs = torch.as_tensor(self.get_idxs())
-        if self.drop_last: idxs = idxs[:len(self)*self.bs]
-        for i in idxs.to(self.dataset.x.device).split(self.bs): yield self.after_batch(self.dataset[i])
+        for i in self.epoch_idxs().split(self.bs): yield self.after_batch(self.dataset[i])
         self.after_iter()
+    def epoch_idxs(self):
+        "Row numbers of an epoch's samples, on the device"
+        idxs = torch.as_tensor(self.get_idxs()).to(self.dataset.x.device)
+        return idxs[:len(self)*self.bs] if self.drop_last else idxs
     def _one_pass(self):
         old,self.after_batch.split_idx = self.after_batch.split_idx,1 # no augmentation, so looking at types draws no random numbers
         its = self.after_batch(self.dataset[torch.arange(1, device=self.dataset.x.device)])
@@ -677,6 +679,8 @@ def dls(self:LabeledData,
     augment:bool=True, # Shift and, if `hflip`, mirror training images
     pad:int=None, # Pixels of the shift (default: an eighth of the height)
     cutout:int=0, # Side of the hole in pixels; 0 for none
+    stats:tuple=None, # (mean, std) to normalise by, in [0, 1] units for images (default: those of the training samples)
+    train_dl=TensorDL, # Class of the training loader
     device=None, # Where the data lives (default: fastai's `default_device()`)
 )->TensorDataLoaders:
     "fastai `DataLoaders` over tensors that stay on `device`. The valid part is the test set: watch it, do not tune on it"
@@ -684,7 +688,7 @@ def dls(self:LabeledData,
     check_lengths(self.x_train, y, 'train')
     if bs<1: raise ValueError(f"bs must be at least 1, got {bs}")
     device = torch.device(device) if device is not None else default_device()
-    mean,std = channel_stats(self.x_train)
+    mean,std = channel_stats(self.x_train) if stats is None else [torch.as_tensor(s, dtype=torch.float32).expand(self.shape[0]) for s in stats]
     tfms,augs = [],[]
     if self.is_image:
         pad = ifnone(pad, self.shape[1]//8)
@@ -693,8 +697,8 @@ def dls(self:LabeledData,
         tfms,mean,std = [IntToFloatTensor()],mean.view(1,-1,1,1),std.view(1,-1,1,1)
     parts = [TensorItems(self.x_train, y, self.classes, 0), TensorItems(self.x_test, self.y_test, self.classes, 1)]
     n = len(y)
-    dl = [TensorDL(ds, bs=min(b,n), shuffle=s, drop_last=s, after_batch=tfms+a+[Normalize(mean,std)])
-          for ds,b,s,a in zip(parts, (bs,val_bs), (True,False), (augs,[]))]
+    dl = [f(ds, bs=min(b,n), shuffle=s, drop_last=s, after_batch=tfms+a+[Normalize(mean,std)])
+          for f,ds,b,s,a in zip((train_dl,TensorDL), parts, (bs,val_bs), (True,False), (augs,[]))]
     res = TensorDataLoaders(*dl)
     for o in dl: o.to(device)
     res.device = device

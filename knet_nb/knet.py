@@ -134,6 +134,7 @@ def fit_knet(
         if labels is None: raise ValueError("give the training labels, or nbr_labels of an earlier search")
         labels = check_labels(labels, n_classes); check_lengths(features, labels)
         n_classes = n_classes or labels.max().item()+1
+        if k_max>=len(features): raise ValueError(f"k_max={k_max} is not below the {len(features)} samples: choose a smaller k_max")
         nbr_labels = neighbor_labels(nearest(features, k=k_max, metric=metric, include_self=include_self)[1], labels)
     n_classes = n_classes or int(torch.as_tensor(nbr_labels).max())+1
     bs = bs or min(1024, max(32, len(features)//48)) # small sets need steps, large ones speed
@@ -147,22 +148,24 @@ def fit_knet(
 @torch.no_grad()
 def predict_proba(self:KNet,
     x, # (n, d) features
-    ks=None, # An int or a list of ks in [1, k_max] (default: `fixed_k`, or k_max)
+    ks=None, # A k or a list of ks in [1, k_max] (default: `fixed_k`, or k_max)
     bs:int=65536, # Rows per step; bounds the memory
-)->Tensor: # (n, len(ks), L) float32 distributions on the CPU
+)->Tensor: # (n, len(ks), L) float32 distributions on the CPU; (n, L) for a single k
     "Distribution of the labels among the k nearest neighbours, for every k asked for"
+    single = np.ndim(ks)==0
     ks,x = _check_ks(ifnone(ks, self.fixed_k or self.k_max), self.k_max),check_features(x)
     if x.shape[1:]!=(self.d,): raise ValueError(f"this kNet takes {self.d}-d features, got shape {tuple(x.shape)}")
     training,dev = self.training,self.mean.device
     self.eval()
-    try: return torch.cat([torch.stack([self(b,k).softmax(-1) for k in ks], 1).cpu() for o in x.split(bs) for b in [o.to(dev).float()]])
+    try: p = torch.cat([torch.stack([self(b,k).softmax(-1) for k in ks], 1).cpu() for o in x.split(bs) for b in [o.to(dev).float()]])
     finally: self.train(training)
+    return p[:,0] if single else p
 
 @patch
 def predict(self:KNet,
     x, # (n, d) features
     ks=None, # As for `predict_proba`
-)->Tensor: # (n, len(ks)) int64 classes
+)->Tensor: # (n, len(ks)) int64 classes; (n,) for a single k
     "Most frequent label among the k nearest neighbours, for every k asked for"
     return self.predict_proba(x, ks).argmax(-1)
 

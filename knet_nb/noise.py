@@ -265,7 +265,7 @@ def _cifar10n_file(root=None):
     try: download_url(_cifar10n_url, str(home/'cifar10n'), md5=_cifar10n_md5)
     except (OSError,RuntimeError) as e:
         raise ConnectionError(f"CIFAR-10_human.pt is not in a local root and could not be downloaded ({e}). "
-                              f"Otherwise put it into a folder cifar10n and name the folder above it with root= or KNET_DATA") from None
+                              f"Otherwise put it into a folder cifar10n and name the folder above it with root= (--root) or KNET_DATA") from None
     return home/'cifar10n'/'CIFAR-10_human.pt'
 
 # %% ../nbs/01_noise.ipynb #91a1e86a

@@ -318,7 +318,7 @@ def test_predictions_are_distributions(d, L, hidden, k_max, n, bs, seed, data):
     assert p.shape==(n,len(each),L) and p.dtype==torch.float32 and net.training==training
     assert (p>=0).all() and (p.sum(-1)-1).abs().max()<1e-5
     for kind in (np.asarray,torch.as_tensor,tuple): assert net.predict_proba(x, kind(each), bs=bs).equal(p)
-    for c,k in enumerate(each): assert torch.allclose(net.predict_proba(x, k)[:,0], p[:,c], atol=1e-6)
+    for c,k in enumerate(each): assert torch.allclose(net.predict_proba(x, k), p[:,c], atol=1e-6)
     assert net.predict(x, ks).equal(net.predict_proba(x, ks).argmax(-1))
     for bad in (0,k_max+1,[1,k_max+1],[],-1,[1.5]):
         with pytest.raises(ValueError): net.predict_proba(x, bad)
