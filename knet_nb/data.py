@@ -26,7 +26,9 @@ from sklearn.model_selection import train_test_split
 # %% ../nbs/00_data.ipynb #bd92704e
 def _as_tensor(x, name):
     "A tensor of an array in any layout and byte order"
-    if isinstance(x, Tensor): return x
+    if isinstance(x, Tensor):
+        if x.is_complex(): raise ValueError(f"{name} must be real numbers, got {x.dtype}")
+        return x
     x = np.asarray(x)
     if x.dtype.kind not in 'biuf': raise ValueError(f"{name} must be real numbers, got {x.dtype}"+("; number them from 0" if 'label' in name else ''))
     if x.dtype==np.longdouble: x = x.astype(np.float64)

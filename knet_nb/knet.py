@@ -134,7 +134,8 @@ def fit_knet(
         if labels is None: raise ValueError("give the training labels, or nbr_labels of an earlier search")
         labels = check_labels(labels, n_classes); check_lengths(features, labels)
         n_classes = n_classes or labels.max().item()+1
-        if k_max>=len(features): raise ValueError(f"k_max={k_max} is not below the {len(features)} samples: choose a smaller k_max")
+        most = len(features)-(not include_self)
+        if k_max>most: raise ValueError(f"k_max={k_max}, but {len(features)} samples have at most {most} neighbours: choose a smaller k_max")
         nbr_labels = neighbor_labels(nearest(features, k=k_max, metric=metric, include_self=include_self)[1], labels)
     n_classes = n_classes or int(torch.as_tensor(nbr_labels).max())+1
     bs = bs or min(1024, max(32, len(features)//48)) # small sets need steps, large ones speed

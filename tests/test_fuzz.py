@@ -315,6 +315,9 @@ def test_predictions_are_distributions(d, L, hidden, k_max, n, bs, seed, data):
     training = data.draw(st.booleans()); net.train(training)
     p = net.predict_proba(x, ks, bs=bs)
     each = [ks] if isinstance(ks, int) else ks
+    if isinstance(ks, int):
+        assert p.shape==(n,L) and net.predict(x, ks).shape==(n,)
+        p = p[:,None]
     assert p.shape==(n,len(each),L) and p.dtype==torch.float32 and net.training==training
     assert (p>=0).all() and (p.sum(-1)-1).abs().max()<1e-5
     for kind in (np.asarray,torch.as_tensor,tuple): assert net.predict_proba(x, kind(each), bs=bs).equal(p)
@@ -325,7 +328,7 @@ def test_predictions_are_distributions(d, L, hidden, k_max, n, bs, seed, data):
     with tempfile.TemporaryDirectory() as t:
         net.save(Path(t)/'k.safetensors')
         back = KNet.load(Path(t)/'k.safetensors')
-    assert not back.training and back.predict_proba(x, ks, bs=bs).equal(p)
+    assert not back.training and back.predict_proba(x, each, bs=bs).equal(p)
     assert (back.d,back.n_classes,back.hidden,back.k_max,back.fixed_k)==(d,L,net.hidden,k_max,None)
 
 @fewer
