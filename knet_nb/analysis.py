@@ -35,7 +35,7 @@ def paper_table(
 )->pd.DataFrame: # Accuracies in %, a column for each k; a base has one accuracy, in the column 'any k'
     "A table of the paper, as it is printed"
     df = paper_results(table)
-    df['k'] = df.k.map(lambda k: 'any k' if pd.isna(k) else f'k={k}')
+    df['k'] = ['any k' if pd.isna(k) else f'k={int(k)}' for k in df.k]
     df['method'] = pd.Categorical(df.method, list(method_names))
     order = ['any k']+sorted({k for k in df.k if k!='any k'}, key=lambda s: int(s[2:]))
     res = df.pivot_table(index=['dataset','network','method'], columns='k', values='accuracy', observed=True)[order]
