@@ -183,18 +183,15 @@ def meta_gradients(
     losses=None, # `both_losses`, if they are at hand; their graph is kept
 )->tuple: # (b,) dL/dw and (b,) dL/dλ
     "The same derivatives by one Jacobian-vector product along the probe's gradient"
-    keys,values = list(params),[p.detach() for p in params.values()]
+    b,values,l = len(y),{k:p.detach() for k,p in params.items()},x.new_tensor(lam)
     ce_y,ce_g = losses or both_losses(net, params, x, y, g, x_strong)
-    step = list(torch.autograd.grad((lam*ce_y+(1-lam)*ce_g).mean(), list(params.values()), retain_graph=losses is not None))
-    kernels = [i for i,p in enumerate(values) if p.ndim>1]
-    torch._foreach_add_([step[i] for i in kernels], [values[i] for i in kernels], alpha=wd)
-    if momentum: torch._foreach_add_(step, [momentum[k] for k in keys], alpha=mom)
-    there = {k:p.requires_grad_() for k,p in zip(keys, torch._foreach_add(values, step, alpha=-lr))}
-    probe_grad = list(torch.autograd.grad(F.cross_entropy(net(there, x_probe), y_probe), list(there.values())))
-    torch._foreach_add_(probe_grad, [p.detach() for p in there.values()], alpha=wd)
-    with torch.no_grad():
-        _,(dy,dg) = jvp(lambda p: both_losses(net, p, x, y, g, x_strong), (dict(zip(keys,values)),), (dict(zip(keys,probe_grad)),))
-    return -lr*(lam*dy+(1-lam)*dg),-lr/len(y)*(dy-dg)
+    grads = torch.autograd.grad((1/b*(l*ce_y+(1-l)*ce_g)).sum(), list(params.values()), retain_graph=losses is not None)
+    grads = {k:d+wd*p if p.ndim>1 else d for (k,p),d in zip(values.items(), grads)}
+    there = {k:(p-lr*(grads[k]+mom*momentum[k] if momentum else grads[k])).requires_grad_() for k,p in values.items()}
+    meta = F.cross_entropy(net(there, x_probe), y_probe)+wd/2*sum(p.square().sum() for p in there.values())
+    probe_grad = dict(zip(there, torch.autograd.grad(meta, list(there.values()))))
+    with torch.no_grad(): _,(dy,dg) = jvp(lambda p: both_losses(net, p, x, y, g, x_strong), (values,), (probe_grad,))
+    return -lr*(lam*dy+(1-lam)*dg),-lr/b*(dy-dg)
 
 # %% ../nbs/03_ieg.ipynb #290484bb
 def learnt_weights(
