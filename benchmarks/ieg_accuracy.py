@@ -1,0 +1,75 @@
+"""Zhang et al.'s preliminary network with 80 % uniform noise: an ablation on digits, a subset of CIFAR-10, and plain cross-entropy.
+
+    python benchmarks/ieg_accuracy.py digits    # CNN, 60 epochs, 3 seeds, all switches: half an hour on one core
+    python benchmarks/ieg_accuracy.py cifar10   # 5,000 images, ResNet20, 70 epochs: an hour on one core; KNET_DATA has the images
+
+Cross-entropy gets the same number of steps, the same schedule and, in its training set, the same clean probe images. Every
+network is followed by kNN and kNet on its features. Rows go to results/ieg-SETTING/results.csv (or --out); those that are there
+are not made again, and a training that was stopped goes on from its checkpoint in runs/."""
+import time
+from dataclasses import replace
+from pathlib import Path
+import pandas as pd,torch
+from fastcore.all import call_parse
+from fastai.basics import set_seed
+from knet_nb.backbones import ResumableFit,extract_features,preliminary_learner,recipes
+from knet_nb.data import atomic_path,load_data
+from knet_nb.experiments import environment
+from knet_nb.ieg import ieg_learner,split_probe
+from knet_nb.knet import fit_knet
+from knet_nb.neighbors import KNNClassifier
+from knet_nb.noise import corrupt,uniform_noise
+
+ablation = {'no meta step':dict(meta=False), 'no MixUp':dict(mix=False), 'no KL':dict(consistency=False),
+            'last layer only':dict(last_layer=True), 'look ahead through the pseudo labels':dict(detach=False)}
+settings = dict(
+    digits=dict(data=lambda: load_data('digits'), backbone='cnn', epochs=60, lr=.01, seeds=range(3), variants={'IEG':{}, **ablation}),
+    cifar10=dict(data=lambda: load_data('cifar10').subset(5000), backbone='resnet20', epochs=70, lr=.1, seeds=range(1), variants={'IEG':{}}))
+rate,ks = .8,(1,11,51,101)
+
+def make_learner(name, rest, probe, labels, s):
+    recipe = replace(recipes['ieg'], epochs=s['epochs'], lr=s['lr'], min_steps=0)
+    if not name.startswith('cross-entropy'): return ieg_learner(rest, probe, labels, s['backbone'], recipe, device='cpu', **s['variants'][name])
+    both = replace(rest, x_train=torch.cat([rest.x_train,probe.x]), y_train=torch.cat([rest.y_train,probe.y]))
+    recipe = replace(recipe, lr=float(name.split()[-1]), epochs=round(recipe.epochs*len(rest.y_train)/len(both.y_train))) # as many steps
+    return preliminary_learner(both, s['backbone'], torch.cat([labels,probe.y]), recipe, device='cpu')
+
+def train(setting, name, seed):
+    "One row, and the test accuracy over the steps"
+    s = settings[setting]
+    rest,probe = split_probe(s['data'](), 10, seed)
+    labels = corrupt(rest.y_train, uniform_noise(10, rate), seed=seed).labels
+    set_seed(seed)
+    learn = make_learner(name, rest, probe, labels, s)
+    cb = ResumableFit(Path('runs')/f'ieg-{setting}'/f"{name.replace(' ','-')}-{seed}.safetensors", key=f'{setting} {name} {seed}')
+    with learn.no_bar(),learn.no_logging(): learn.fit_recipe(cbs=cb)
+    history = pd.DataFrame(list(learn.recorder.values), columns=learn.recorder.metric_names[1:-1])
+    history = history.assign(variant=name, seed=seed, step=len(learn.dls.train)*(history.index+1))
+    t,last = time.perf_counter(),history.iloc[-1]
+    x,(x_test,y_test),y = extract_features(learn, 'train'),(extract_features(learn, 'test'),rest.y_test.numpy()),learn.dls.train.dataset.y
+    nets = dict(knn=KNNClassifier().fit(x, y, 10), knet=fit_knet(x, y, 10))
+    more = {f'{m} k={k}':100*(torch.as_tensor(net.predict(x_test, k)).numpy()==y_test).mean() for m,net in nets.items() for k in ks}
+    row = dict(variant=name, seed=seed, accuracy=100*last.accuracy, **more, steps=last.step, lr=learn.recipe.lr,
+               weight_ratio=last.weight_right/last.weight_wrong if 'weight_right' in last else None, share_believed=last.get('share_believed'),
+               seconds=cb.elapsed-(time.perf_counter()-t), **environment())
+    return row,history
+
+def table(path): return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+@call_parse
+def main(
+    setting:str, # digits or cifar10
+    out:str=None, # Folder of the results (default: results/ieg-SETTING)
+):
+    s,out = settings[setting],Path(out or Path(__file__).parents[1]/f'results/ieg-{setting}')
+    rows,curves = [table(out/f) for f in ('results.csv','history.csv')]
+    for name in ['IEG','cross-entropy, lr 0.1','cross-entropy, lr 0.01',*s['variants']]:
+        for seed in s['seeds']:
+            if len(rows) and ((rows.variant==name)&(rows.seed==seed)).any(): continue
+            row,curve = train(setting, name, seed)
+            if len(curves): curves = curves[(curves.variant!=name)|(curves.seed!=seed)] # of a run that was killed between the two files
+            rows,curves = pd.concat([rows,pd.DataFrame([row])]),pd.concat([curves,curve])
+            for df,f in ((curves,'history.csv'),(rows,'results.csv')):
+                with atomic_path(out/f) as tmp: df.to_csv(tmp, index=False)
+            print(*list(row.values())[:3], flush=True)
+    print(rows.groupby('variant', sort=False)[['accuracy','knet k=51','weight_ratio','seconds']].agg(['mean','std']).round(2).to_string())
