@@ -6,12 +6,13 @@ Docs: https://knet-nb.github.io/knet_nb/ieg.html.md"""
 
 # %% auto #0
 __all__ = ['Probe', 'split_probe', 'AutoAugmentBatch', 'Views', 'TwoViewDL', 'normalize_rms', 'pseudo_labels', 'mixup',
-           'no_running_stats', 'both_losses', 'meta_gradients_double_backward', 'meta_gradients', 'learnt_weights',
-           'IEG', 'EMA', 'ieg_learner']
+           'no_running_stats', 'both_losses', 'meta_gradients_double_backward', 'directional', 'meta_gradients',
+           'learnt_weights', 'IEG', 'EMA', 'ieg_learner']
 
 # %% ../nbs/03_ieg.ipynb #a6233b3e
 import math
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass,replace
 from fastai.basics import *
 from torch.func import functional_call,jvp
@@ -134,10 +135,12 @@ def mixup(
     return mix(x),mix(t)
 
 # %% ../nbs/03_ieg.ipynb #e1f21234
+def _batchnorms(model): return [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+
 @contextmanager
 def no_running_stats(model):
     "Batchnorm in train mode that leaves its running statistics alone"
-    bns = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    bns = _batchnorms(model)
     for m in bns: m.track_running_stats = False
     try: yield
     finally:
@@ -178,9 +181,14 @@ def meta_gradients_double_backward(
     return torch.autograd.grad(meta, (w,lam))
 
 # %% ../nbs/03_ieg.ipynb #ed29796f
+def directional(net, values, tangents, x, y, g, x_strong=None):
+    "Derivatives of `both_losses` when the weights move along `tangents`: (b,) and (b,)"
+    with torch.no_grad(): return jvp(lambda p: both_losses(net, p, x, y, g, x_strong), (values,), (tangents,))[1]
+
 def meta_gradients(
     net, params, x, y, g, x_probe, y_probe, momentum=None, lam=.9, lr=.1, mom=.9, wd=1e-4, x_strong=None, # As for the reference
     losses=None, # `both_losses`, if they are at hand; their graph is kept
+    along=None, # (values, tangents, x, y, g, x_strong) -> derivatives (default: `directional` of `net`)
 )->tuple: # (b,) dL/dw and (b,) dL/dλ
     "The same derivatives by one Jacobian-vector product along the probe's gradient"
     b,values,l = len(y),{k:p.detach() for k,p in params.items()},x.new_tensor(lam)
@@ -190,7 +198,7 @@ def meta_gradients(
     there = {k:(p-lr*(grads[k]+mom*momentum[k] if momentum else grads[k])).requires_grad_() for k,p in values.items()}
     meta = F.cross_entropy(net(there, x_probe), y_probe)+wd/2*sum(p.square().sum() for p in there.values())
     probe_grad = dict(zip(there, torch.autograd.grad(meta, list(there.values()))))
-    with torch.no_grad(): _,(dy,dg) = jvp(lambda p: both_losses(net, p, x, y, g, x_strong), (values,), (probe_grad,))
+    dy,dg = (along or partial(directional, net))(values, probe_grad, x, y, g, x_strong)
     return -lr*(lam*dy+(1-lam)*dg),-lr/b*(dy-dg)
 
 # %% ../nbs/03_ieg.ipynb #290484bb
@@ -222,6 +230,7 @@ class IEG(Callback):
         k:float=20., # Factor of the KL term
         temperature:float=.5, # Of the pseudo labels
         beta:float=.5, # Of MixUp
+        compile=None, # `torch.compile`, or with options `partial(torch.compile, mode='reduce-overhead')`: applied to the passes of fixed shape
         bf16:bool=None, # bfloat16 where no derivative of a step is taken: strong and mixed views (default: where the device has it)
     ): store_attr()
 
@@ -234,6 +243,7 @@ class IEG(Callback):
         self.head = find_head(self.model, self.dls.train.after_batch((self.probe_x[:2],))[0].as_subclass(Tensor)) if self.last_layer else None
         self.sums = torch.zeros(6, device=x.device)
         self.cast = ifnone(self.bf16, bf16_supported(x.device))
+        self._set_passes()
 
     def before_train(self): self.sums.zero_()
 
@@ -245,7 +255,7 @@ def _plain(self:IEG, x):
 
 @patch
 def _forward(self:IEG, x):
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=self.cast): return self.model(x).float()
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=self.cast): return self.net(self.params, x).float()
 
 @patch
 def _probe_batch(self:IEG):
@@ -266,9 +276,10 @@ def _learn_weights(self:IEG, x, x_strong, y, g, losses, probe):
     f = meta_gradients_double_backward if self.double_backward else meta_gradients
     args = dict(lam=self.lam, lr=self.meta_lr, wd=self.opt.hypers[0]['wd'])
     if not self.last_layer:
-        params = {k:p for k,p in self.model.named_parameters() if p.requires_grad}
-        net = lambda p,x: functional_call(self.model, p, (x,))
-        return learnt_weights(*f(net, params, x, y, g, *probe, self._momentum(params), losses=losses, x_strong=None if self.detach else x_strong, **args))
+        if self.compile: losses = None # the compiled pass has a graph of its own, which is not kept
+        if self.along and not self.double_backward: args['along'] = self.along
+        return learnt_weights(*f(self.net, self.params, x, y, g, *probe, self._momentum(self.params), losses=losses,
+                                 x_strong=None if self.detach else x_strong, **args))
     keep,hook = [],self.head.register_forward_pre_hook(lambda m,i: keep.append(i[0].detach().float()))
     with torch.no_grad():
         for o in (x,probe[0]): self.model(o)
@@ -276,6 +287,21 @@ def _learn_weights(self:IEG, x, x_strong, y, g, losses, probe):
     params = dict(self.head.named_parameters())
     net = lambda p,h: functional_call(self.head, p, (h,))
     return learnt_weights(*f(net, params, keep[0], y, g, keep[1], probe[1], self._momentum(params), **args))
+
+# %% ../nbs/03_ieg.ipynb #1d100396
+@patch
+def _set_passes(self:IEG):
+    "The network as a function of weights and images, and the derivative along a direction; compiled if asked for"
+    model = self.model
+    if self.compile:
+        model = deepcopy(model).train()
+        for m in _batchnorms(model): m.track_running_stats,m.running_mean,m.running_var,m.num_batches_tracked = False,None,None,None
+    net,self.along = lambda p,x: functional_call(model, p, (x,)),None
+    if self.compile: net,self.along = self.compile(net),self.compile(partial(directional, net))
+    self.net,self.params = net,{k:p for k,p in self.model.named_parameters() if p.requires_grad}
+
+@patch
+def after_fit(self:IEG): self.net = self.along = self.params = None # a learner with closures could not be exported
 
 # %% ../nbs/03_ieg.ipynb #c00450de
 @patch
