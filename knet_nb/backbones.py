@@ -160,7 +160,8 @@ class Recipe:
     bs:int=128 # Batch size
     min_steps:int=0 # Small sets get as many epochs as this many steps need
 
-recipes = dict(fast=Recipe(14, 'one_cycle', min_steps=600), paper=Recipe(200, 'step', wd=1e-4, augment=False))
+recipes = dict(fast=Recipe(14, 'one_cycle', min_steps=600), paper=Recipe(200, 'step', wd=1e-4, augment=False),
+               memorise=Recipe(60, 'one_cycle', augment=False))
 
 def get_recipe(
     recipe, # A name in `recipes`, or a `Recipe`

@@ -377,7 +377,7 @@ def knet_run(
     size:int=None, # Resize your own images to this many pixels a side
     n_train:int=None, # Train on a stratified subset of this many samples
     backbone:str='resnet20', # resnet20, cnn, resnet29 or mlp
-    recipe:str='fast', # fast (one cycle), paper (long, memorises the noise) or ieg (Zhang et al. 2020, with a clean probe)
+    recipe:str='fast', # fast (one cycle), paper (long, memorises the noise), memorise (the same, shorter, for small sets) or ieg (Zhang et al. 2020, with a clean probe)
     epochs:int=None, # Epochs of the preliminary network, instead of the recipe's
     bs:int=None, # Its batch size, instead of the recipe's
     lr:float=None, # Its (peak) learning rate, instead of the recipe's
