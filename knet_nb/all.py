@@ -9,3 +9,4 @@ from knet_nb.neighbors import *
 from knet_nb.knet import *
 from knet_nb.experiments import *
 from knet_nb.analysis import *
+from knet_nb.suite import *

@@ -7,7 +7,7 @@ Docs: https://knet-nb.github.io/knet_nb/backbones.html.md"""
 # %% auto #0
 __all__ = ['backbones', 'recipes', 'n_weights', 'resnet20', 'cnn', 'resnet29', 'mlp', 'make_backbone', 'bf16_supported',
            'AutocastBF16', 'ChannelsLastBatch', 'Recipe', 'get_recipe', 'preliminary_learner', 'cosine_restarts',
-           'find_head', 'extract_features', 'rng_state', 'set_rng_state', 'ResumableFit']
+           'find_head', 'extract_features', 'rng_state', 'set_rng_state', 'OutOfTime', 'ResumableFit']
 
 # %% ../nbs/02_backbones.ipynb #a569794b
 import math,random,time
@@ -324,6 +324,9 @@ def set_rng_state(tensors, meta):
     if 'cuda' in tensors and torch.cuda.is_available(): torch.cuda.set_rng_state(tensors['cuda'])
 
 # %% ../nbs/02_backbones.ipynb #c1364552
+class OutOfTime(Exception):
+    "The time that was given is used up; what has been done is stored"
+
 class ResumableFit(Callback):
     "Checkpoints a training at the ends of epochs, and continues it from the last one if there is one"
     order = 80
@@ -331,7 +334,8 @@ class ResumableFit(Callback):
         path, # The checkpoint, a .safetensors file
         every:float=20, # Seconds between checkpoints, at least
         key:str='', # A checkpoint with another key belongs to another training and is not used
-    ): self.path,self.every,self.key = Path(path),every,key
+        until:float=None, # `time.perf_counter()` before which the training ends, with `OutOfTime`, if the next epoch might not
+    ): self.path,self.every,self.key,self.until = Path(path),every,key,until
 
     def before_fit(self):
         self.start,self.seconds,self._state = 0,0.,None
@@ -344,6 +348,7 @@ class ResumableFit(Callback):
         if self.epoch<self.start: raise CancelEpochException()
         if self._state: self._restore(*self._state)
         self._state = None
+        self._epoch_start = time.perf_counter()
 
 # %% ../nbs/02_backbones.ipynb #2d3997f2
 @patch
@@ -379,6 +384,9 @@ def elapsed(self:ResumableFit): return self.seconds+time.perf_counter()-self._cl
 
 @patch
 def after_epoch(self:ResumableFit):
-    if self.epoch<self.start or self.epoch==self.n_epoch-1 or time.perf_counter()-self._saved<self.every: return
+    now = time.perf_counter()
+    late = self.until is not None and now+1.2*(now-self._epoch_start)>self.until
+    if self.epoch<self.start or self.epoch==self.n_epoch-1 or not late and now-self._saved<self.every: return
     self._save()
     self._saved = time.perf_counter()
+    if late: raise OutOfTime(f'stopped after epoch {self.epoch+1} of {self.n_epoch}; the checkpoint is {self.path}')

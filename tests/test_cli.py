@@ -4,7 +4,8 @@ from dataclasses import fields
 import numpy as np,pandas as pd,pytest
 from PIL import Image
 import knet_nb.experiments as E
-from knet_nb.experiments import Config,main
+from knet_nb.experiments import Config
+from knet_nb.suite import main
 
 quick = '--data blobs --n-train 150 --backbone mlp --epochs 1 --k-max 7 --ks 1,5 --knet-epochs 1 --device cpu'.split()
 image_quick = [*quick,'--backbone','cnn','--n-train','30']
@@ -30,7 +31,7 @@ wrong = {
     '--rate nan':'got nan',
     '--noise loud':"'loud'.*uniform", '--backbone vgg':"'vgg'.*resnet20", '--recipe slow':"'slow'.*fast",
     '--metric manhattan':"'manhattan'.*cosine",
-    '--loss mse':"'mse'.*kl", '--data nosuch':"'nosuch'.*digits", '--hidden wide':"paper.*'wide'", '--hidden 0':'got 0',
+    '--loss mse':"'mse'.*kl", '--data nosuch':"'nosuch'.*digits", '--hidden wide':"paper.*'wide'", '--hidden -3':'got .-3.',
     '--ks 1,8':'k_max=7.*got 8',
     '--ks 0,5':'got 0', '--ks ,':'ks', '--k-max 0 --ks 1':'k_max.*got 0', '--epochs 0':'epochs.*at least 1', '--bs 0':'bs.*at least 1',
     '--knet-epochs 0':'knet_epochs.*got 0', '--seeds ,':'seed', '--n-train 2':'n_train.*got 2', '--n-train -5':'got -5',
@@ -145,13 +146,13 @@ def test_help(capsys, monkeypatch, columns):
     assert '--pdb' not in out
 
 def test_a_run(capsys, tmp_path):
-    main([*quick,'--seeds','0,1','--out','run'])
+    main([*quick,'--seeds','0,1','--controls','--out','run'])
     out,err = capsys.readouterr()
     assert not err
     df,text = pd.read_csv('run/results.csv'),open('run/results.csv').read()
     assert pd.read_parquet('run/results.parquet').to_csv(index=False)==text
     full = ['method','accuracy','weights','floats','seconds','seed','noise_rate','device','versions','hardware']
-    assert len(df)==2*(1+3*2) and not df[full].isna().any().any()
+    assert len(df)==2*(3+3*2) and not df[full].isna().any().any()
     assert df.accuracy.between(0,100).all() and (df.seconds>=0).all() and set(df.k.dropna())=={1,5} and df.noise_rate.between(.1,.5).all()
     with Image.open('run/accuracy.png') as im:
         im.load()
@@ -161,12 +162,12 @@ def test_a_run(capsys, tmp_path):
     for m,label in E.method_names.items():
         line = next(l for l in table[1:] if l.startswith('mlp' if m=='base' else label+' '))
         for k in (1,5):
-            a = df[(df.method==m)&((df.k==k)|(m=='base'))].accuracy
+            a = df[(df.method==m)&((df.k==k)|(m in E.no_k))].accuracy
             assert f'{a.mean():.2f} ± {a.std():.2f}' in line, (line,a)
     for f in ('results.csv','accuracy.png'): assert str(E.Path('run')/f) in out
     assert sorted(os.listdir('run'))==['accuracy.png','config.json','results.csv','results.parquet','stages']
     assert json.load(open('run/config.json'))['data']=='blobs'
-    main([*quick,'--seeds','0,1','--out','run'])
+    main([*quick,'--seeds','0,1','--controls','--out','run'])
     again = capsys.readouterr().out
     assert again[again.index('weights'):]==out[out.index('weights'):] and open('run/results.csv').read()==text
     assert 'knet:' in out and 'knet:' not in again
@@ -188,7 +189,7 @@ def test_stopped_by_the_user(capsys, monkeypatch):
 
 def process(*args):
     env = {k:v for k,v in os.environ.items() if k!='PYTHONWARNINGS'}
-    cmd = [sys.executable,'-c','from knet_nb.experiments import main; main()',*args]
+    cmd = [sys.executable,'-c','from knet_nb.suite import main; main()',*args]
     return subprocess.run(cmd, capture_output=True, text=True, env=env)
 
 def test_as_a_process():
