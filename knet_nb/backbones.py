@@ -384,9 +384,10 @@ def elapsed(self:ResumableFit): return self.seconds+time.perf_counter()-self._cl
 
 @patch
 def after_epoch(self:ResumableFit):
+    if self.epoch<self.start or self.epoch==self.n_epoch-1: return
     now = time.perf_counter()
     late = self.until is not None and now+1.2*(now-self._epoch_start)>self.until
-    if self.epoch<self.start or self.epoch==self.n_epoch-1 or not late and now-self._saved<self.every: return
+    if not late and now-self._saved<self.every: return
     self._save()
     self._saved = time.perf_counter()
     if late: raise OutOfTime(f'stopped after epoch {self.epoch+1} of {self.n_epoch}; the checkpoint is {self.path}')

@@ -11,7 +11,7 @@ __all__ = ['method_names', 'no_k', 'method_colors', 'Config', 'Experiment', 'env
 # %% ../nbs/06_experiments.ipynb #8897a777
 import hashlib,importlib.metadata,json,platform,subprocess,sys,time
 from contextlib import nullcontext,suppress
-from dataclasses import asdict,dataclass
+from dataclasses import asdict,dataclass,fields
 import knet_nb
 from fastai.basics import *
 from fastcore.script import anno_parser,call_parse
@@ -38,6 +38,8 @@ class Config:
     bs:int=None # Instead of the recipe's
     lr:float=None # Instead of the recipe's
     probe:int=10 # Clean samples of each class that the recipe 'ieg' is given
+    ieg_p:float=5. # Its factor of the network's own guesses; short trainings want 1 (`knet_nb.ieg`)
+    ieg_k:float=20. # Its factor of the consistency of weak and strong views; short trainings want 1
     k_max:int=101 # Largest k, below the number of training samples
     ks:tuple=(1,11,51,101) # The ks of the table, in [1, k_max]
     metric:str='euclidean' # Of the neighbours: euclidean or cosine
@@ -64,14 +66,18 @@ class Config:
         bad = [k for k in self.ks if not 1<=k<=self.k_max]
         if bad or not self.ks: raise ValueError(f"ks must lie in [1, k_max={self.k_max}], got {bad[0] if bad else 'none'}")
         if not self.seeds: raise ValueError("give at least one seed")
+        if min(self.ieg_p, self.ieg_k)<0: raise ValueError(f"ieg_p and ieg_k must be 0 or more, got {self.ieg_p} and {self.ieg_k}")
         if self.knet_epochs<1: raise ValueError(f"knet_epochs must be at least 1, got {self.knet_epochs}")
         KNet(64, 10, self.hidden, self.k_max)
 
     @property
+    def changed(self): # what differs from the defaults; names and hashes are made of it, so that a new option does not orphan old runs
+        return {f.name:getattr(self,f.name) for f in fields(self) if getattr(self,f.name)!=f.default}
+    @property
     def full_recipe(self): return get_recipe(self.recipe, epochs=self.epochs, bs=self.bs, lr=self.lr)
 
 # %% ../nbs/06_experiments.ipynb #63919691
-_upstream = 'data','noise','rate','exact','size','n_train','backbone','recipe','epochs','bs','lr','probe','device' # a run folder is for one choice of these
+_upstream = 'data','noise','rate','exact','size','n_train','backbone','recipe','epochs','bs','lr','probe','ieg_p','ieg_k','device' # a run folder is for one choice of these
 
 def _key(*parts): return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
 
@@ -95,7 +101,7 @@ class Experiment:
     @property
     def slug(self):
         c = self.config
-        return f"{Path(c.data).stem}-{c.noise}-{c.rate:g}-{c.backbone}-{c.recipe}-{_key(self.upstream)[:6]}"
+        return f"{Path(c.data).stem}-{c.noise}-{c.rate:g}-{c.backbone}-{c.recipe}-{_key({k:v for k,v in c.changed.items() if k in _upstream})[:6]}"
 
     def _check_folder(self):
         "Refuse a folder that holds a run of another preliminary network"
@@ -168,7 +174,7 @@ def noisy(self:Experiment, seed):
 def preliminary(self:Experiment, seed):
     "The trained preliminary network's weights; a killed training goes on from its last checkpoint"
     c,(up,labels,_) = self.config,self.noisy(seed)
-    key = _key(up, c.backbone, asdict(c.full_recipe), seed, c.device, bf16_supported(c.device))
+    key = _key(up, c.backbone, asdict(c.full_recipe), seed, c.device, bf16_supported(c.device), *([c.ieg_p,c.ieg_k] if c.recipe=='ieg' else []))
     def make():
         ckpt = self.stage_path('preliminary', key).with_suffix('.checkpoint.safetensors')
         cb = ResumableFit(ckpt, key=key, until=self.until)
@@ -186,7 +192,7 @@ def preliminary(self:Experiment, seed):
 def _learner(self:Experiment, seed, labels=None):
     c,(d,probe) = self.config,self.part(seed)
     args = dict(backbone=c.backbone, labels=labels, recipe=c.full_recipe, device=c.device)
-    return ieg_learner(d, probe, **args) if probe else preliminary_learner(d, **args)
+    return ieg_learner(d, probe, p=c.ieg_p, k=c.ieg_k, **args) if probe else preliminary_learner(d, **args)
 
 def _quiet(learn): return ContextManagers([learn.no_bar(), learn.no_logging()])
 
@@ -422,6 +428,8 @@ def knet_run(
     bs:int=None, # Its batch size, instead of the recipe's
     lr:float=None, # Its (peak) learning rate, instead of the recipe's
     probe:int=10, # Clean images of each class for the recipe ieg, taken out of the training set
+    ieg_p:float=5., # Factor of the network's own guesses in the recipe ieg; short trainings want 1
+    ieg_k:float=20., # Factor of its consistency term; short trainings want 1
     seeds:str='0', # Seeds, separated by commas; one run each
     ks:str='1,11,51,101', # The ks of the table, separated by commas
     k_max:int=101, # Largest k that kNet is trained for
@@ -437,7 +445,7 @@ def knet_run(
 ):
     "Compare a network trained on noisy labels with kNN, kNet and fixed kNet on its features. Started again, it goes on where it was."
     hidden = int(hidden) if hidden and hidden.isdigit() else hidden
-    config = Config(data, noise, rate, exact, size, n_train, backbone, recipe, epochs, bs, lr, probe, k_max, ints(ks,'ks'), metric, include_self, hidden, loss,
+    config = Config(data, noise, rate, exact, size, n_train, backbone, recipe, epochs, bs, lr, probe, ieg_p, ieg_k, k_max, ints(ks,'ks'), metric, include_self, hidden, loss,
                     knet_epochs, controls, ints(seeds,'seeds'), device, root)
     exp = Experiment(config, out)
     exp.load() # bad data are refused before anything is said or written

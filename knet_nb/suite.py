@@ -137,7 +137,7 @@ class Suite:
     @property
     def left(self): return self.units.filter(self.done, negate=True)
 
-def unit_key(c): return checksum({}, repr(sorted((k,v) for k,v in asdict(c).items() if k!='root')))[:8]
+def unit_key(c): return checksum({}, repr(sorted((k,v) for k,v in c.changed.items() if k!='root')))[:8]
 
 # %% ../nbs/07a_suite.ipynb #7a894f93
 @patch
