@@ -261,4 +261,5 @@ def main(
     "The command `knet-run`: one experiment, or with --suite or --merge many"
     argv = sys.argv[1:] if argv is None else argv
     many = any(a.split('=')[0] in ('--suite','--merge') for a in argv)
+    if many and {'-h','--help'}&set(argv): argv = ['--help'] # --suite itself wants a name
     return run_command(knet_suite, argv, 'knet-run --suite') if many else experiment_main(argv)
