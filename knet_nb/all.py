@@ -10,3 +10,4 @@ from knet_nb.knet import *
 from knet_nb.experiments import *
 from knet_nb.analysis import *
 from knet_nb.suite import *
+from knet_nb.claims import *
