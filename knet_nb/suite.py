@@ -6,7 +6,7 @@ Docs: https://knet-nb.github.io/knet_nb/suite.html.md"""
 
 # %% auto #0
 __all__ = ['tiers', 'suites', 'suite_configs', 'block_name', 'seconds_per_step', 'seconds_per_knet', 'estimate', 'Suite',
-           'unit_key', 'merge_rows', 'merge_runs', 'seconds_of', 'knet_suite', 'main']
+           'unit_key', 'merge_rows', 'merge_runs', 'score_unit', 'seconds_of', 'knet_suite', 'main']
 
 # %% ../nbs/07a_suite.ipynb #56364d82
 import functools,math,re,sys,time
@@ -165,11 +165,23 @@ def results(self:Suite)->pd.DataFrame: # Empty if there are none
     return write_results(merge_rows(found), self.out)
 
 # %% ../nbs/07a_suite.ipynb #a76f48af
+_no_data = ConnectionError,FileNotFoundError
+
 @patch
 def run(self:Suite,
     budget:float=None, # Seconds; it stops before they are over
+    engine:str='local', # 'local', or 'ray' for a cluster
+    address:str=None, # Of the Ray cluster (default: the one that is at hand, or one on this machine)
 )->pd.DataFrame: # The rows that there are
     "Run the units that are left, until the time is up. A unit whose data cannot be had is named and passed over"
+    if engine not in ('local','ray'): raise ValueError(f"engine must be 'local' or 'ray', got {engine!r}")
+    (self._run_ray(budget, address) if engine=='ray' else self._run_local(budget))
+    df = self.results()
+    if self.left: self.say(f'{len(self.left)} of {len(self.units)} units are left; the same command goes on with them')
+    return df
+
+@patch
+def _run_local(self:Suite, budget):
     until = None if budget is None else time.perf_counter()+budget
     for i,c in enumerate(self.left):
         self.say(f'{block_name(asdict(c))}, seed {c.seeds[0]}')
@@ -177,10 +189,7 @@ def run(self:Suite,
             if until and time.perf_counter()+1.2*estimate(c)[0]>until: raise OutOfTime
             self.keep(c, self.score(c, until))
         except OutOfTime: self.say('  time is up'); break
-        except (ConnectionError,FileNotFoundError) as e: self.say(f'  not run: data not available here ({e})')
-    df = self.results()
-    if self.left: self.say(f'{len(self.left)} of {len(self.units)} units are left; the same command goes on with them')
-    return df
+        except _no_data as e: self.say(f'  not run: data not available here ({e})')
 
 # %% ../nbs/07a_suite.ipynb #963681b8
 @patch
@@ -221,6 +230,46 @@ def merge_runs(
         if not p.exists(): raise FileNotFoundError(f"no results.parquet in {p.parent}: it is written when a run has finished a unit")
     return write_results(merge_rows(map(pd.read_parquet, paths)), Path(out))
 
+# %% ../nbs/07a_suite.ipynb #86de36fc
+def score_unit(
+    c, # A unit
+    out, # Folder of its stages, where it runs
+    budget=None, # Seconds
+    command=None, # Kept with the rows
+)->pd.DataFrame: # None if the time was not enough
+    "The rows of a unit, wherever it runs"
+    until = None if budget is None else time.perf_counter()+budget
+    try: return Suite([c], out, verbose=False, command=command).score(c, until)
+    except OutOfTime: return None
+
+@patch
+def _run_ray(self:Suite, budget=None, address=None, retries=3):
+    "Hand the units to a Ray cluster and keep what comes back"
+    try: import ray
+    except ImportError: raise ImportError("engine='ray' needs Ray: pip install 'knet_nb[ray]'") from None
+    started = not ray.is_initialized()
+    if started: ray.init(address=address, log_to_driver=False, configure_logging=False)
+    end,task = None if budget is None else time.perf_counter()+budget,ray.remote(score_unit).options(max_retries=retries, num_cpus=1)
+    work = {task.remote(c, str(self.out.resolve()), budget, self.command):c for c in self.left}
+    try:
+        while work:
+            left = None if end is None else max(0, end-time.perf_counter())
+            ready,_ = ray.wait(list(work), timeout=left)
+            if not ready: self.say('  time is up'); break
+            c = work.pop(ready[0])
+            name = f'{block_name(asdict(c))}, seed {c.seeds[0]}'
+            try: df = ray.get(ready[0])
+            except ray.exceptions.RayTaskError as e:
+                if not isinstance(e.cause, _no_data): raise
+                self.say(f'{name}: not run: data not available there ({e.cause})')
+            except ray.exceptions.RayError as e: self.say(f'{name}: lost with its worker, {retries} times ({type(e).__name__})')
+            else:
+                if df is not None: self.keep(c, df)
+                self.say(f"{name}: {'out of time' if df is None else 'done'}")
+    finally:
+        for ref in work: ray.cancel(ref, force=True)
+        if started: ray.shutdown()
+
 # %% ../nbs/07a_suite.ipynb #94aeeaac
 def seconds_of(
     s:str, # Such as 90, 90s, 9m or 1.5h
@@ -237,6 +286,8 @@ def knet_suite(
     only:str=None, # Only blocks with these words, separated by commas, such as cifar10,uniform,0.8
     budget:str=None, # Stop before this time is over, such as 9m or 1.5h
     dry_run:bool=False, # Only list the blocks, with estimated minutes
+    engine:str='local', # local, or ray for a Ray cluster (pip install 'knet_nb[ray]')
+    address:str=None, # Of the Ray cluster (default: the one at hand, or one on this machine)
     merge:Annotated[str, dict(nargs='+')]=None, # Folders whose results are joined into --out; refused where they contradict each other
     device:str=None, # cpu, cuda or mps (default: the GPU if there is one)
     root:str=None, # Folder in which data sets are looked for (default: the environment variable KNET_DATA)
@@ -252,7 +303,7 @@ def knet_suite(
         p = s.plan()
         print(p.assign(minutes=p.minutes.map('{:.1f}'.format)).to_string(index=False))
         return print(f'{len(p)} units, {(p.state!="done").sum()} to do, about {p.minutes.sum()/60:.1f} hours on this machine')
-    df = s.run(seconds_of(budget) if budget else None)
+    df = s.run(seconds_of(budget) if budget else None, engine, address)
     print(f"{len(df)} rows in {s.out/'results.csv'} and .parquet")
 
 def main(

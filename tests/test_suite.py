@@ -87,3 +87,38 @@ def test_every_suite():
 def test_estimates():
     a,b = [estimate(c) for c in units(2)]
     assert a==b and 0<a[0]<a[1]
+
+def slow_units(): return [replace(c, epochs=12) for c in units(3)]
+
+@pytest.mark.skipif(sys.platform!='linux', reason='finds the worker by its name')
+def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
+    "Two workers share the units; one is killed, and its unit is done by another"
+    import os,signal,subprocess,threading
+    ray = pytest.importorskip('ray')
+    from ray.cluster_utils import Cluster
+    monkeypatch.setenv('RAY_worker_niceness', '0') # its workers are nicer than other work, and would wait for it
+    cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=0))
+    for _ in range(2): cluster.add_node(num_cpus=1)
+    killed = []
+    def kill_one():
+        for _ in range(1200):
+            pids = subprocess.run(['pgrep','-f','^ray::score_unit'], capture_output=True, text=True).stdout.split()
+            if pids:
+                time.sleep(.5)
+                os.kill(int(pids[0]), signal.SIGKILL)
+                return killed.append(pids[0])
+            time.sleep(.1)
+    try:
+        ray.init(address=cluster.address, log_to_driver=False)
+        t = threading.Thread(target=kill_one)
+        t.start()
+        s = Suite(slow_units(), tmp_path, verbose=False)
+        df = s.run(engine='ray')
+        t.join()
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert killed and not s.left
+    assert len(df)==3*(9+7) and not df.duplicated(['rate','include_self','method','k']).any()
+    again = Suite(slow_units(), tmp_path, verbose=False).run() # nothing is left to do, and the files are the same
+    pd.testing.assert_frame_equal(again, df)
