@@ -25,7 +25,7 @@ ablation = {'no meta step':dict(meta=False), 'no MixUp':dict(mix=False), 'no KL'
 settings = dict(
     digits=dict(data=lambda: load_data('digits'), backbone='cnn', epochs=60, lr=.01, seeds=range(3), variants={'IEG':{}, **ablation}),
     cifar10=dict(data=lambda: load_data('cifar10').subset(5000), backbone='resnet20', epochs=60, lr=.1, seeds=range(1),
-                 variants={'IEG, p=1, k=1':dict(p=1., k=1.), 'IEG':{}})) # Zhang et al.'s p=5, k=20 are for many more steps: see nbs/03_ieg.ipynb
+                 variants={'IEG, p=1, k=1':dict(p=1., k=1.)})) # Zhang et al.'s p=5, k=20 are for many more steps: see nbs/03_ieg.ipynb
 rate,ks = .8,(1,11,51,101)
 
 def make_learner(name, rest, probe, labels, s):
@@ -61,12 +61,13 @@ def table(path): return pd.read_csv(path) if path.exists() else pd.DataFrame()
 def main(
     setting:str, # digits or cifar10
     out:str=None, # Folder of the results (default: results/ieg-SETTING)
+    only:str='', # Only variants whose names begin like this
 ):
     s,out = settings[setting],Path(out or Path(__file__).parents[1]/f'results/ieg-{setting}')
     rows,curves = [table(out/f) for f in ('results.csv','history.csv')]
     for name in [first(s['variants']),'cross-entropy, lr 0.1','cross-entropy, lr 0.01',*s['variants']]:
         for seed in s['seeds']:
-            if len(rows) and ((rows.variant==name)&(rows.seed==seed)).any(): continue
+            if not name.startswith(only) or len(rows) and ((rows.variant==name)&(rows.seed==seed)).any(): continue
             row,curve = train(setting, name, seed)
             if len(curves): curves = curves[(curves.variant!=name)|(curves.seed!=seed)] # of a run that was killed between the two files
             rows,curves = pd.concat([rows,pd.DataFrame([row])]),pd.concat([curves,curve])

@@ -114,7 +114,7 @@ def make_backbone(
     "A network by name, with the channels and classes of `data`"
     if name=='mlp': return mlp(math.prod(data.shape), data.n_classes)
     if name not in backbones: raise ValueError(f"unknown backbone {name!r}: known are {', '.join([*backbones,'mlp'])}; or pass a model")
-    if not data.is_image: raise ValueError(f"{name} takes images, {data.name} has {data.shape[0]}-d vectors: use 'mlp'")
+    if not data.is_image: raise ValueError(f"{name} takes images, {data.name} has {data.shape[0]}-d vectors: use 'mlp' (--backbone mlp)")
     return backbones[name](data.n_classes, data.shape[0])
 
 # %% ../nbs/02_backbones.ipynb #be452267

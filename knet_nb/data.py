@@ -89,6 +89,7 @@ class LabeledData:
     classes:list # Class names, in the order of the labels
     name:str='data' # For titles and run folders
     hflip:bool=True # Is a mirrored image still of its class? (Not so for digits)
+    clean_test:bool=True # Is the test part a set of its own? (Not so if it was set aside from samples with wrong labels)
 
     def __post_init__(self):
         self.classes = [str(c) for c in self.classes]
@@ -164,13 +165,16 @@ def from_arrays(
     x = _as_samples(x, 'x')
     check_lengths(x, y, 'train')
     y,classes = _number_labels(y, classes)
-    if x_test is None:
-        if len(y)<5 or y.bincount().min()<2:
-            raise ValueError("each class needs two samples to set a test part aside; give x_test and y_test")
+    apart = x_test is None
+    if apart:
+        few = [str(c) for c,k in zip(classes, y.bincount(minlength=len(classes))) if k<2]
+        if len(y)<5 or few:
+            raise ValueError(f"each class needs two samples to set a test part aside{', but not so '+', '.join(few[:5])+' (labels are numbered from 0, without gaps)' if few else ''}; "
+                             "or give x_test and y_test")
         itr,ite = train_test_split(np.arange(len(y)), test_size=test_size, stratify=y, random_state=seed)
         x,y,x_test,y_test = x[itr],y[itr],x[ite],y[ite]
     else: y_test = _number_labels(y_test, classes)[0]
-    return LabeledData(x, y, x_test, y_test, classes, name=name, hflip=hflip)
+    return LabeledData(x, y, x_test, y_test, classes, name=name, hflip=hflip, clean_test=not apart)
 
 def _number_labels(y, classes=None):
     "Integer labels as they are, others by their place in `classes`"
@@ -372,7 +376,7 @@ def from_parquet(
         xt,yt = _read_parquet(test, image, label, size)[:2] if test else (None,None)
         return _pack(x, y, xt, yt, classes or kwargs.get('classes'), **_only(kwargs, 'test_size', 'seed'))
     tensors,classes = _cached(make, train+test, path.stem, image, label, size, sorted(_only(kwargs,'classes','test_size','seed').items()))
-    return LabeledData(**tensors, classes=kwargs.get('classes') or classes, name=kwargs.get('name', path.stem), hflip=kwargs.get('hflip', True))
+    return LabeledData(**tensors, classes=kwargs.get('classes') or classes, name=kwargs.get('name', path.stem), hflip=kwargs.get('hflip', True), clean_test=bool(test))
 
 def _only(d, *ks): return {k:d[k] for k in ks if k in d}
 
@@ -400,7 +404,7 @@ def from_folder(
         parts = [_frame_arrays(df, 'image', 'label', str(path), '', size) for df in frames]
         return _pack(*(*concat(*parts),None,None)[:4], kwargs.get('classes'), **_only(kwargs, 'test_size', 'seed'))
     tensors,classes = _cached(make, [f for fs in files for f,_ in fs], path.name, size, sorted(_only(kwargs,'classes','test_size','seed').items()))
-    return LabeledData(**tensors, classes=kwargs.get('classes') or classes, name=kwargs.get('name', path.name), hflip=kwargs.get('hflip', True))
+    return LabeledData(**tensors, classes=kwargs.get('classes') or classes, name=kwargs.get('name', path.name), hflip=kwargs.get('hflip', True), clean_test=bool(test))
 
 # %% ../nbs/00_data.ipynb #6dbefd6c
 def from_npz(
@@ -540,7 +544,7 @@ def load_data(
         else: data = _load_path(p, name=name)
     if data.n_classes!=len(_sets[name]['classes']):
         raise ValueError(f"{p} has {data.n_classes} classes, {name} has {len(_sets[name]['classes'])}")
-    return replace(data, name=name, **_only(_sets[name], 'classes', 'hflip'))
+    return replace(data, name=name, clean_test=True, **_only(_sets[name], 'classes', 'hflip'))
 
 def _load_path(p, **kwargs):
     if not p.exists(): raise FileNotFoundError(f"{str(p)!r} is neither a known set ({', '.join(_sets)}) nor a file or folder")

@@ -64,6 +64,8 @@ class Config:
         check_rate(self.rate); self.full_recipe
         for name,known in dict(noise=noise_names, backbone=[*backbones,'mlp'], metric=['euclidean','cosine'], loss=list(knet_losses)).items():
             if getattr(self,name) not in known: raise ValueError(f"unknown {name} {getattr(self,name)!r}: known are {', '.join(known)}")
+        if self.noise.startswith('cifar10n_') and (self.data in dataset_names() and self.data!='cifar10' or self.n_train):
+            raise ValueError(f"{self.noise} are labels of CIFAR-10's 50,000 training images: use data cifar10, whole (no n_train)")
         if self.k_max<1: raise ValueError(f"k_max must be at least 1, got {self.k_max}")
         bad = [k for k in self.ks if not 1<=k<=self.k_max]
         if bad or not self.ks: raise ValueError(f"ks must lie in [1, k_max={self.k_max}], got {bad[0] if bad else 'none'}")
@@ -453,7 +455,7 @@ def knet_run(
     probe:int=10, # Clean images of each class for the recipe ieg, taken out of the training set
     ieg_p:float=5., # Factor of the network's own guesses in the recipe ieg; short trainings want 1
     ieg_k:float=20., # Factor of its consistency term; short trainings want 1
-    seeds:str='0', # Seeds, separated by commas; one run each
+    seeds:str='0', # Seeds, separated by commas; one run each. The table has those of the last command
     ks:str='1,11,51,101', # The ks of the table, separated by commas
     k_max:int=101, # Largest k that kNet is trained for
     metric:str='euclidean', # Of the neighbours: euclidean or cosine
@@ -476,6 +478,7 @@ def knet_run(
     df = exp.run()
     with pd.option_context('display.width', 200, 'display.max_columns', None): print(f'\n{results_table(df)}\n')
     print(describe(df))
+    if noise=='none' and not exp.data.clean_test: print('The test samples were set aside from yours: where their labels are wrong, the accuracies above are wrong too')
     print(f"table:  {exp.out/'results.csv'} and .parquet\nfigure: {exp.out/'accuracy.png'}")
 
 # %% ../nbs/06_experiments.ipynb #58dd5408

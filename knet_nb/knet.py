@@ -49,7 +49,8 @@ class KNet(nn.Module):
 def _check_ks(ks, k_max):
     "The ks as a list of ints in [1, k_max]"
     if isinstance(ks, torch.Tensor): ks = ks.cpu()
-    ks = np.atleast_1d(np.asarray(ks)).tolist()
+    ks = ks.tolist() if hasattr(ks, 'tolist') else [o.item() if isinstance(o, np.generic) else o for o in (ks if is_iter(ks) else [ks])]
+    ks = ks if isinstance(ks, list) else [ks]
     bad = [k for k in ks if not isinstance(k, int) or isinstance(k, bool) or not 1<=k<=k_max]
     if bad or not ks: raise ValueError(f"k must be whole and lie in [1, k_max={k_max}], got {bad[0] if bad else 'none'}")
     return ks

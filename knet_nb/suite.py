@@ -186,9 +186,11 @@ def _run_local(self:Suite, budget):
     for i,c in enumerate(self.left):
         self.say(f'{block_name(asdict(c))}, seed {c.seeds[0]}')
         try:
-            if until and time.perf_counter()+1.2*estimate(c)[0]>until: raise OutOfTime
+            if until:
+                need = 1.2*estimate(c)[0]
+                if time.perf_counter()+need>until: raise OutOfTime(f'not begun, as an epoch takes up to {need:.0f} s')
             self.keep(c, self.score(c, until))
-        except OutOfTime: self.say('  time is up'); break
+        except OutOfTime as e: self.say(f'  time is up: {e}'); break
         except _no_data as e: self.say(f'  not run: data not available here ({e})')
 
 # %% ../nbs/07a_suite.ipynb #963681b8
@@ -210,13 +212,12 @@ def merge_rows(
     "Rows of several runs as one. Raises `ValueError` for two accuracies of the same thing"
     df = pd.concat([f.astype(dict(k='Int64')) for f in frames], ignore_index=True)
     asked = [c for c in df if c not in _answers]
-    g = df.groupby(asked, dropna=False, sort=False).accuracy
-    bad = df[g.transform('min')!=g.transform('max')]
+    g = df.groupby(asked, dropna=False, sort=False)
+    bad = df[g.accuracy.transform('min')!=g.accuracy.transform('max')]
     if len(bad):
-        r = bad.iloc[0]
-        same = bad[(bad[asked].eq(r[asked])|bad[asked].isna()&r[asked].isna()).all(axis=1)]
-        raise ValueError(f"the runs contradict each other for {block_name(r)}, seed {r.seed}, {r.method}, k={r.k}: accuracies "
-                         f"{', '.join(f'{a:.4f}' for a in same.accuracy)} (of {bad[asked].drop_duplicates().shape[0]} such rows); leave one of them out")
+        r,same = bad.iloc[0],bad[g.ngroup()[bad.index]==g.ngroup()[bad.index[0]]]
+        raise ValueError(f"the runs contradict each other for {block_name(r.dropna())}, seed {r.seed}, {r.method}{'' if pd.isna(r.k) else f', k={r.k}'}: accuracies "
+                         f"{', '.join(f'{a:.4f}' for a in same.accuracy)} (and in {g.ngroup()[bad.index].nunique()-1} more rows); leave one of them out")
     order = [c for c in ('data','n_train','noise','rate','backbone','recipe','seed','include_self','method','k') if c in df]
     return df.drop_duplicates(asked).sort_values(order, kind='stable', ignore_index=True)
 
@@ -284,7 +285,7 @@ def knet_suite(
     tier:str='cpu', # cpu (fast recipe, for two cores) or gpu (the paper's recipe, long)
     seeds:str='0,1,2', # Seeds, separated by commas
     only:str=None, # Only blocks with these words, separated by commas, such as cifar10,uniform,0.8
-    budget:str=None, # Stop before this time is over, such as 9m or 1.5h
+    budget:str=None, # Stop before this time is over, such as 9m or 1.5h; it has to be long enough for an epoch
     dry_run:bool=False, # Only list the blocks, with estimated minutes
     engine:str='local', # local, or ray for a Ray cluster (pip install 'knet_nb[ray]')
     address:str=None, # Of the Ray cluster (default: the one at hand, or one on this machine)
@@ -297,13 +298,14 @@ def knet_suite(
     if merge:
         df = merge_runs(merge, out or 'runs/merged')
         return print(f"{len(df)} rows of {len(merge)} folders in {Path(out or 'runs/merged')/'results.csv'} and .parquet")
+    if not suite: raise ValueError(f"give --suite and a name ({', '.join(suites)}), or --merge and folders")
     units = suite_configs(suite, tier, ints(seeds,'seeds'), only, device=device, root=root)
     s = Suite(units, out or f"runs/{suite.replace(',','-')}-{tier}", command='knet-run '+' '.join(sys.argv[1:]))
     if dry_run:
         p = s.plan()
         print(p.assign(minutes=p.minutes.map('{:.1f}'.format)).to_string(index=False))
-        return print(f'{len(p)} units, {(p.state!="done").sum()} to do, about {p.minutes.sum()/60:.1f} hours on this machine')
-    df = s.run(seconds_of(budget) if budget else None, engine, address)
+        return print(f'{len(p)} units, {(p.state!="done").sum()} to do, about {f"{hours:.1f} hours" if (hours := p.minutes.sum()/60)>=1 else f"{60*hours:.0f} minutes"} on this machine')
+    df = s.run(max(0, .95*seconds_of(budget)-5) if budget else None, engine, address) # the rest is for starting and for writing
     print(f"{len(df)} rows in {s.out/'results.csv'} and .parquet")
 
 def main(
@@ -311,6 +313,6 @@ def main(
 ):
     "The command `knet-run`: one experiment, or with --suite or --merge many"
     argv = sys.argv[1:] if argv is None else argv
-    many = any(a.split('=')[0] in ('--suite','--merge') for a in argv)
+    many = {a.split('=')[0] for a in argv}&{'--suite','--merge','--tier','--only','--budget','--dry-run','--engine','--address'}
     if many and {'-h','--help'}&set(argv): argv = ['--help'] # --suite itself wants a name
     return run_command(knet_suite, argv, 'knet-run --suite') if many else experiment_main(argv)

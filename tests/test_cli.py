@@ -5,6 +5,7 @@ import numpy as np,pandas as pd,pytest
 from PIL import Image
 import knet_nb.experiments as E
 from knet_nb.experiments import Config
+from knet_nb.noise import cifar10n_labels
 from knet_nb.suite import main
 
 quick = '--data blobs --n-train 150 --backbone mlp --epochs 1 --k-max 7 --ks 1,5 --knet-epochs 1 --device cpu'.split()
@@ -37,7 +38,7 @@ wrong = {
     '--knet-epochs 0':'knet_epochs.*got 0', '--seeds ,':'seed', '--n-train 2':'n_train.*got 2', '--n-train -5':'got -5',
     '--n-train 0':'got 0',
     '--n-train 99999':'got 99999', '--data cifar10 --root nowhere':'nowhere.*KNET_DATA', '--noise semantic':"semantic map for 'blobs'",
-    '--backbone resnet20':"2-d vectors.*'mlp'", '--device toaster':'toaster'}
+    '--backbone resnet20':"2-d vectors.*'mlp'", '--device toaster':'toaster', '--noise cifar10n_worse':'50,000 training images', '--ieg-p -1':'ieg_p.*got -1'}
 
 @pytest.mark.parametrize('args', wrong)
 def test_wrong_arguments(capsys, args): fails(capsys, [*quick,*args.split()], wrong[args])
@@ -124,7 +125,7 @@ def test_folder_of_another_configuration(capsys):
     main([*quick,'--out','run','--ks','1,7']) # this is another table of the same run
     assert 'preliminary' not in capsys.readouterr().out.split('seed 0')[-1]
 
-@pytest.mark.parametrize('args', [['--data','cifar10'],['--data','svhn'],['--data','fashion_mnist'],['--noise','cifar10n_worse']])
+@pytest.mark.parametrize('args', [['--data','cifar10'],['--data','svhn'],['--data','fashion_mnist']])
 def test_no_network(capsys, monkeypatch, args):
     asked = []
     def no(*a, **k):
@@ -133,6 +134,19 @@ def test_no_network(capsys, monkeypatch, args):
     monkeypatch.setattr(urllib.request, 'urlopen', no)
     fails(capsys, [*quick,*args], 'KNET_DATA', '--root|root=')
     assert asked
+
+def test_no_network_for_human_labels(monkeypatch):
+    def no(*a, **k): raise urllib.error.URLError('no route to host')
+    monkeypatch.setattr(urllib.request, 'urlopen', no)
+    with pytest.raises(ConnectionError, match='KNET_DATA'): cifar10n_labels()
+
+def test_labels_that_may_be_wrong_in_the_test_part(capsys, tmp_path):
+    frame().to_parquet(tmp_path/'a.parquet')
+    main([*image_quick,'--data',str(tmp_path/'a.parquet'),'--noise','none'])
+    assert 'set aside from yours' in capsys.readouterr().out
+    np.savez(tmp_path/'b.npz', x_train=x8, y_train=y8, x_test=x8, y_test=y8)
+    main([*image_quick,'--data',str(tmp_path/'b.npz'),'--noise','none'])
+    assert 'set aside from yours' not in capsys.readouterr().out
 
 @pytest.mark.parametrize('columns', ['80','120','180'])
 def test_help(capsys, monkeypatch, columns):
