@@ -78,6 +78,7 @@ def paper_layout(
     table:int, # 2, 3, 4 or 5
 )->tuple: # Text and gain over the base (points), each by (set, network, method) and with a column for each k
     "One of the paper's Tables 2-5 with our numbers beside the paper's"
+    if 'held_out' in df: df = df[df.held_out==0]
     text,gain = {},{}
     for (data,net),p in paper_results(table).groupby(['dataset','network'], sort=False):
         ours = df[(df.data==data)&(df.backbone==_backbones[net])&(df.noise==p.noise.iloc[0])&(df.rate==p.rate.iloc[0])&df.n_train.isna()&~df.include_self]

@@ -24,8 +24,10 @@ def answers(
     k=None, # One k, 'chosen', 'table' (those for which there is a fixed kNet) or None for all
     own:bool=False, # Rows in which a training sample is its own neighbour?
     col:str='accuracy', # What to read
+    held_out:float=0., # Rows of experiments with this share of the samples held out
 )->pd.Series: # By block, seed and k; one k is left out of the index
     "One side of a comparison"
+    if 'held_out' in df: df = df[df.held_out==held_out]
     df = df.assign(n_train=df.n_train.astype(object).where(df.n_train.notna(), 'all')) # missing values in an index do not align
     d = df[(df.method==method)&(df.include_self==own)&df[col].notna()]
     if k=='table': d = d.merge(df.loc[df.method=='fixed_knet',block_cols+['k']].drop_duplicates())

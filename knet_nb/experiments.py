@@ -12,7 +12,7 @@ __all__ = ['method_names', 'no_k', 'method_colors', 'Config', 'Experiment', 'env
 # %% ../nbs/06_experiments.ipynb #8897a777
 import hashlib,importlib.metadata,json,platform,subprocess,sys,time
 from contextlib import nullcontext,suppress
-from dataclasses import asdict,dataclass,fields
+from dataclasses import asdict,dataclass,fields,replace
 import knet_nb
 from fastai.basics import *
 from fastcore.script import anno_parser,call_parse
@@ -42,6 +42,7 @@ class Config:
     probe:int=10 # Clean samples of each class that the recipe 'ieg' is given
     ieg_p:float=5. # Its factor of the network's own guesses; short trainings want 1 (`knet_nb.ieg`)
     ieg_k:float=20. # Its factor of the consistency of weak and strong views; short trainings want 1
+    held_out:float=0. # Share of the training samples that the preliminary network does not see; neighbours and kNet are then these
     k_max:int=101 # Largest k, below the number of training samples
     ks:tuple=(1,11,51,101) # The ks of the table, in [1, k_max]
     metric:str='euclidean' # Of the neighbours: euclidean or cosine
@@ -66,6 +67,7 @@ class Config:
             if getattr(self,name) not in known: raise ValueError(f"unknown {name} {getattr(self,name)!r}: known are {', '.join(known)}")
         if self.noise.startswith('cifar10n_') and (self.data in dataset_names() and self.data!='cifar10' or self.n_train):
             raise ValueError(f"{self.noise} are labels of CIFAR-10's 50,000 training images: use data cifar10, whole (no n_train)")
+        if not 0<=self.held_out<1: raise ValueError(f"held_out must lie in [0, 1), got {self.held_out}")
         if self.k_max<1: raise ValueError(f"k_max must be at least 1, got {self.k_max}")
         bad = [k for k in self.ks if not 1<=k<=self.k_max]
         if bad or not self.ks: raise ValueError(f"ks must lie in [1, k_max={self.k_max}], got {bad[0] if bad else 'none'}")
@@ -81,7 +83,7 @@ class Config:
     def full_recipe(self): return get_recipe(self.recipe, epochs=self.epochs, bs=self.bs, lr=self.lr)
 
 # %% ../nbs/06_experiments.ipynb #63919691
-_upstream = 'data','noise','rate','exact','size','n_train','backbone','recipe','epochs','bs','lr','probe','ieg_p','ieg_k','device' # a run folder is for one choice of these
+_upstream = 'data','noise','rate','exact','size','n_train','backbone','recipe','epochs','bs','lr','probe','ieg_p','ieg_k','held_out','device' # a run folder is for one choice of these
 
 def _key(*parts): return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
 
@@ -152,7 +154,9 @@ def load(self:Experiment):
     with no_random(): make_backbone(c.backbone, d) # it has to take these samples
     d = d if c.n_train is None else d.subset(c.n_train)
     n = len(d.x_train)-(c.probe*d.n_classes if c.recipe=='ieg' else 0)
-    if c.k_max>=n: raise ValueError(f"k_max={c.k_max} is not below the {n} training samples: choose a smaller k_max and ks")
+    held = round(c.held_out*n)
+    if c.k_max>=(held or n):
+        raise ValueError(f"k_max={c.k_max} is not below the {held or n} {'held-out ' if held else ''}training samples: choose a smaller k_max and ks")
     self.data = d
     self.data_key = checksum({k:getattr(self.data,k) for k in ('x_train','y_train','x_test','y_test')})
     return self.data
@@ -161,6 +165,15 @@ def load(self:Experiment):
 def part(self:Experiment, seed):
     "What is trained on, and the clean probe that was taken out of it (recipe 'ieg'; None for the others)"
     return split_probe(self.load(), self.config.probe, seed) if self.config.recipe=='ieg' else (self.load(),None)
+
+@patch
+def split(self:Experiment, seed):
+    "Rows that the preliminary network learns from, and rows whose features and labels neighbours and kNet are made of: all and all, or disjoint"
+    n = len(self.part(seed)[0].x_train)
+    held = round(self.config.held_out*n)
+    if not held: return slice(None),slice(None)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    return order[held:].sort().values,order[:held].sort().values
 
 @patch
 def noisy(self:Experiment, seed):
@@ -178,12 +191,13 @@ def noisy(self:Experiment, seed):
 def preliminary(self:Experiment, seed):
     "The trained preliminary network's weights; a killed training goes on from its last checkpoint"
     c,(up,labels,_) = self.config,self.noisy(seed)
-    key = _key(up, c.backbone, asdict(c.full_recipe), seed, c.device, bf16_supported(c.device), *([c.ieg_p,c.ieg_k] if c.recipe=='ieg' else []))
+    key = _key(up, c.backbone, asdict(c.full_recipe), seed, c.device, bf16_supported(c.device), *([c.ieg_p,c.ieg_k] if c.recipe=='ieg' else []),
+               *([c.held_out] if c.held_out else []))
     def make():
         ckpt = self.stage_path('preliminary', key).with_suffix('.checkpoint.safetensors')
         cb = ResumableFit(ckpt, key=key, until=self.until)
         with no_random(seed):
-            learn = self._learner(seed, labels['labels'])
+            learn = self._learner(seed, labels['labels'][self.split(seed)[0]])
             with nullcontext() if self.progress else _quiet(learn): learn.fit_recipe(cbs=cb)
             history = learn.recorder.values
             with _quiet(learn): fit = learn.validate(dl=learn.dls.train_eval(512))[1]
@@ -194,7 +208,8 @@ def preliminary(self:Experiment, seed):
 
 @patch
 def _learner(self:Experiment, seed, labels=None):
-    c,(d,probe) = self.config,self.part(seed)
+    c,(d,probe),rows = self.config,self.part(seed),self.split(seed)[0]
+    d = replace(d, x_train=d.x_train[rows], y_train=d.y_train[rows])
     args = dict(backbone=c.backbone, labels=labels, recipe=c.full_recipe, device=c.device)
     return ieg_learner(d, probe, p=c.ieg_p, k=c.ieg_k, **args) if probe else preliminary_learner(d, **args)
 
@@ -209,7 +224,9 @@ def features(self:Experiment, seed):
     def make():
         with no_random(seed): learn = self._learner(seed)
         learn.model.load_state_dict(weights)
-        train = extract_features(learn, 'train', progress=self.progress)
+        rows = self.split(seed)[1]
+        train = 'train' if isinstance(rows, slice) else learn.dls.test_dl(self.part(seed)[0].x_train[rows])
+        train = extract_features(learn, train, progress=self.progress)
         test,logits = extract_features(learn, 'test', logits=True, progress=self.progress)
         return dict(train=train, test=test, base=logits.argmax(1)),dict(base_weights=n_weights(learn.model))
     return key,*self.stage('features', key, make)
@@ -217,7 +234,7 @@ def features(self:Experiment, seed):
 @patch
 def neighbors(self:Experiment, seed):
     "Labels of the nearest training samples, of each training and each test sample"
-    c,(up,feats,_),labels = self.config,self.features(seed),self.noisy(seed)[1]['labels']
+    c,(up,feats,_),labels = self.config,self.features(seed),self.noisy(seed)[1]['labels'][self.split(seed)[1]]
     key = _key(up, c.k_max, c.metric, c.include_self)
     def make():
         args,t = dict(k=c.k_max, metric=c.metric, progress=self.progress or False),time.perf_counter()
@@ -238,7 +255,7 @@ def knet(self:Experiment, seed, fixed_k=None):
 @patch
 def refit(self:Experiment, seed, hidden):
     "The control without neighbours"
-    c,(up,feats,_),labels = self.config,self.features(seed),self.noisy(seed)[1]['labels']
+    c,(up,feats,_),labels = self.config,self.features(seed),self.noisy(seed)[1]['labels'][self.split(seed)[1]]
     make = lambda: refit_head(feats['train'], labels, **self._fit_args(seed, hidden))
     return self._net('refit' if hidden!=0 else 'refit_linear', _key(up, hidden, c.loss, c.knet_epochs, seed), make, hidden, 1, 1)
 
@@ -315,7 +332,7 @@ def scores(self:Experiment, seed):
     for m,hidden in dict(refit=c.hidden, refit_linear=0).items() if c.controls else ():
         net,sec = self.refit(seed, hidden)
         rows.append(row(m, None, net.predict(f['test'], 1), n_weights(net), seconds=sec))
-    chosen = None if c.include_self else choose_k(nl['train'], labels['labels'], d.n_classes, ks)
+    chosen = None if c.include_self else choose_k(nl['train'], labels['labels'][self.split(seed)[1]], d.n_classes, ks)
     shared = dict(seed=seed, k_chosen=chosen, noise_rate=noise['rate'], noisy_train_accuracy=100*pre['noisy_train_accuracy'], epochs_run=len(pre['history']))
     return [r|shared for r in rows]
 
@@ -457,6 +474,7 @@ def knet_run(
     ieg_k:float=20., # Factor of its consistency term; short trainings want 1
     seeds:str='0', # Seeds, separated by commas; one run each. The table has those of the last command
     ks:str='1,11,51,101', # The ks of the table, separated by commas
+    held_out:float=0., # Share of the training samples that is kept from the preliminary network; neighbours and kNet are made of these alone
     k_max:int=101, # Largest k that kNet is trained for
     metric:str='euclidean', # Of the neighbours: euclidean or cosine
     include_self:bool=False, # Count a training sample as its own neighbour
@@ -470,7 +488,7 @@ def knet_run(
 ):
     "Compare a network trained on noisy labels with kNN, kNet and fixed kNet on its features. Started again, it goes on where it was."
     hidden = int(hidden) if hidden and hidden.isdigit() else hidden
-    config = Config(data, noise, rate, exact, size, n_train, backbone, recipe, epochs, bs, lr, probe, ieg_p, ieg_k, k_max, ints(ks,'ks'), metric, include_self, hidden, loss,
+    config = Config(data, noise, rate, exact, size, n_train, backbone, recipe, epochs, bs, lr, probe, ieg_p, ieg_k, held_out, k_max, ints(ks,'ks'), metric, include_self, hidden, loss,
                     knet_epochs, controls, ints(seeds,'seeds'), device, root)
     exp = Experiment(config, out)
     exp.load() # bad data are refused before anything is said or written

@@ -35,8 +35,9 @@ def _paper(tier):
 def _fashion(tier): return [dict(data='fashion_mnist', noise=n, rate=r, backbone='cnn', **tiers[tier]['plain']) for n,r in _noises]
 def _human(tier): return [dict(data='cifar10', noise=f'cifar10n_{k}', rate=0., backbone='resnet20', **tiers[tier]['plain']) for k in ('worse','aggre')]
 def _memorise(tier): return [dict(data='cifar10', n_train=5000, noise=n, rate=r, backbone='resnet20', recipe='memorise') for n,r in _noises[:3]]
+def _apart(tier): return [b|dict(n_train=7500, held_out=1/3) for b in _memorise(tier)]
 
-suites = dict(paper=_paper, fashion=_fashion, human=_human, memorise=_memorise)
+suites = dict(paper=_paper, fashion=_fashion, human=_human, memorise=_memorise, apart=_apart)
 
 # %% ../nbs/07a_suite.ipynb #bff05e37
 def suite_configs(
@@ -58,7 +59,7 @@ def suite_configs(
     if not blocks: raise ValueError(f"no block of {name} has {' and '.join(words)}; a block is called, for example, {block_name(first(suites[names[0]](tier)))!r}")
     return [Config(**b, seeds=(s,), controls=True) for s in dict.fromkeys(seeds) for b in blocks]
 
-def block_name(b): return ' '.join(str(b[k]) for k in ('data','n_train','noise','rate','backbone','recipe') if b.get(k) is not None)
+def block_name(b): return ' '.join(str(b[k]) for k in ('data','n_train','noise','rate','backbone','recipe') if b.get(k) is not None)+(f" held_out {b['held_out']:g}" if b.get('held_out') else '')
 
 # %% ../nbs/07a_suite.ipynb #de2828a4
 _shapes = dict(cifar10=(50000,10000,3,32), svhn=(73257,26032,3,32), fashion_mnist=(60000,10000,1,28), digits=(1437,360,1,8)) # train, test, channels, size
@@ -281,7 +282,7 @@ def seconds_of(
     return float(m[1])*dict(s=1, m=60, h=3600)[m[2] or 's']
 
 def knet_suite(
-    suite:str=None, # Suites, separated by commas: paper (Tables 2-5), fashion (Fashion-MNIST), human (CIFAR-10N), memorise (5,000 images, labels memorised)
+    suite:str=None, # Suites, separated by commas: paper (Tables 2-5), fashion (Fashion-MNIST), human (CIFAR-10N), memorise (5,000 images, labels memorised), apart (the same, with neighbours that the network has not seen)
     tier:str='cpu', # cpu (fast recipe, for two cores) or gpu (the paper's recipe, long)
     seeds:str='0,1,2', # Seeds, separated by commas
     only:str=None, # Only blocks with these words, separated by commas, such as cifar10,uniform,0.8
