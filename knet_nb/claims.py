@@ -28,7 +28,7 @@ def answers(
 )->pd.Series: # By block, seed and k; one k is left out of the index
     "One side of a comparison"
     if 'held_out' in df: df = df[df.held_out==held_out]
-    df = df.assign(n_train=df.n_train.astype(object).where(df.n_train.notna(), 'all')) # missing values in an index do not align
+    df = df.assign(n_train=['all' if pd.isna(n) else f'{n:.0f}' for n in df.n_train]) # missing values in an index do not align
     d = df[(df.method==method)&(df.include_self==own)&df[col].notna()]
     if k=='table': d = d.merge(df.loc[df.method=='fixed_knet',block_cols+['k']].drop_duplicates())
     elif k is not None: d = d[d.k==(d.k_chosen if k=='chosen' else k)]
