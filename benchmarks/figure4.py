@@ -1,0 +1,27 @@
+"""Places of test images in the plane (t-SNE) for the paper's Figure 4, from a finished run of the suite.
+
+    knet-run --suite paper --only cifar10,uniform,0.4,resnet20 --seeds 0
+    python benchmarks/figure4.py [--run runs/paper-cpu]
+
+Writes results/figure4/SET-NOISE-RATE-NETWORK.csv, which nbs/results/tables.ipynb draws."""
+from pathlib import Path
+from fastcore.all import call_parse
+from knet_nb.analysis import tsne_frame
+from knet_nb.data import atomic_path
+from knet_nb.suite import Suite,suite_configs
+
+@call_parse
+def main(
+    run:str='runs/paper-cpu', # Folder of the suite
+    only:str='cifar10,uniform,0.4,resnet20', # The block
+    seed:int=0, # Of the run
+):
+    s = Suite(suite_configs('paper', seeds=(seed,), only=only), run)
+    if s.left: raise SystemExit(f'{run} has not finished {only} with seed {seed}')
+    c = s.units[0]
+    e = s.experiment(c)
+    f = e.features(seed)[1]
+    df = tsne_frame(f['test'], e.knet(seed)[0], e.load().y_test, f['base']).round(2)
+    out = Path(__file__).parents[1]/'results/figure4'/f'{c.data}-{c.noise}-{c.rate:g}-{c.backbone}.csv'
+    with atomic_path(out) as tmp: df.to_csv(tmp, index=False)
+    print(out)
