@@ -61,9 +61,8 @@ def judge(
     mean,seeds = by_block.mean(),by_block.size().min()
     ok = mean.map(holds or (lambda m: m>0))
     verdict = 'holds' if ok.all() else 'fails' if not ok.any() else 'holds only when '+'; '.join(map(block_label, mean.index[ok]))
-    over_seeds = diff.groupby('seed').mean()
-    n,half = len(over_seeds),float('nan')
-    if n>1: half = over_seeds.std()/n**.5*stats.t.ppf(.975, n-1)
+    n,df,half = by_block.size(),len(diff)-len(mean),float('nan')
+    if df: half = ((by_block.var(ddof=0)*n).sum()/df*(1/n).sum())**.5/len(mean)*stats.t.ppf(.975, df) # one variance within all blocks
     return Verdict(verdict, mean.mean(), mean.mean()-half, mean.mean()+half, unit, int(seeds), len(mean))
 
 # %% ../nbs/07b_claims.ipynb #250058ca
