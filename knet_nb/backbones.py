@@ -160,6 +160,8 @@ class Recipe:
     bs:int=128 # Batch size
     min_steps:int=0 # Small sets get as many epochs as this many steps need
 
+    def n_epochs(self, steps): return max(self.epochs, math.ceil(self.min_steps/max(1, steps))) # for `steps` an epoch
+
 recipes = dict(fast=Recipe(14, 'one_cycle', min_steps=600), paper=Recipe(200, 'step', wd=1e-4, augment=False),
                memorise=Recipe(60, 'one_cycle', augment=False))
 
@@ -226,7 +228,7 @@ def fit_recipe(self:Learner,
 ):
     "Train by the recipe that the learner was made with"
     r = self.recipe
-    n = max(r.epochs, math.ceil(r.min_steps/max(1, len(self.dls.train))))
+    n = r.n_epochs(len(self.dls.train))
     if r.schedule=='one_cycle': return self.fit_one_cycle(n, r.lr, moms=(.9,.9,.9), cbs=cbs)
     if r.schedule=='step': lrs = combine_scheds([.5,.25,.25], [SchedNo(r.lr/10**i, r.lr/10**i) for i in range(3)])
     elif r.schedule=='restarts': lrs = cosine_restarts(r.lr, n*len(self.dls.train))

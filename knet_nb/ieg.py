@@ -277,7 +277,7 @@ def _learn_weights(self:IEG, x, x_strong, y, g, losses, probe):
     args = dict(lam=self.lam, lr=self.meta_lr, wd=self.opt.hypers[0]['wd'])
     if not self.last_layer:
         if self.compile: losses = None # the compiled pass has a graph of its own, which is not kept
-        if self.along and not self.double_backward: args['along'] = self.along
+        if not self.double_backward: args['along'] = self.along
         return learnt_weights(*f(self.net, self.params, x, y, g, *probe, self._momentum(self.params), losses=losses,
                                  x_strong=None if self.detach else x_strong, **args))
     keep,hook = [],self.head.register_forward_pre_hook(lambda m,i: keep.append(i[0].detach().float()))
@@ -292,13 +292,15 @@ def _learn_weights(self:IEG, x, x_strong, y, g, losses, probe):
 @patch
 def _set_passes(self:IEG):
     "The network as a function of weights and images, and the derivative along a direction; compiled if asked for"
-    model = self.model
-    if self.compile:
-        model = deepcopy(model).train()
-        for m in _batchnorms(model): m.track_running_stats,m.running_mean,m.running_var,m.num_batches_tracked = False,None,None,None
-    net,self.along = lambda p,x: functional_call(model, p, (x,)),None
-    if self.compile: net,self.along = self.compile(net),self.compile(partial(directional, net))
-    self.net,self.params = net,{k:p for k,p in self.model.named_parameters() if p.requires_grad}
+    model,wrap = (_no_stats_copy(self.model),self.compile) if self.compile else (self.model,noop)
+    net = lambda p,x: functional_call(model, p, (x,))
+    self.net,self.along = wrap(net),wrap(partial(directional, net))
+    self.params = {k:p for k,p in self.model.named_parameters() if p.requires_grad}
+
+def _no_stats_copy(model):
+    res = deepcopy(model).train()
+    for m in _batchnorms(res): m.track_running_stats,m.running_mean,m.running_var,m.num_batches_tracked = False,None,None,None
+    return res
 
 @patch
 def after_fit(self:IEG): self.net = self.along = self.params = None # a learner with closures could not be exported

@@ -38,9 +38,11 @@ class KNet(nn.Module):
 
     def scale_k(self, k): return 2*(k-1)/max(1, self.k_max-1)-1 # 1..k_max to [-1, 1]
 
+    def standardise(self, x): return (x-self.mean)/self.std
+
     def embed(self, x, k): # (b, d) and k -> (b, hidden), the 'penultimate layer of kNet' in Figure 4
         k = torch.as_tensor(k, device=x.device, dtype=x.dtype).expand(len(x))
-        x = torch.cat([(x-self.mean)/self.std, self.scale_k(k)[:,None]], 1)
+        x = torch.cat([self.standardise(x), self.scale_k(k)[:,None]], 1)
         return self.bn(F.relu(self.fc1(x))) if self.hidden else x
 
     def forward(self, x, k): return self.fc2(self.embed(x, k)) # (b, d) and k, an int or (b,) -> (b, L) logits

@@ -44,7 +44,6 @@ def test_budgets(whole, tmp_path, monkeypatch):
     def init(self, path, every=0, key='', until=None): real(self, path, every, key, None if until is None else 0.)
     monkeypatch.setattr(ResumableFit, '__init__', init)
     while s.left:
-        before = len(s.left)
         s.run(budget=60)
         stops += bool(s.left)
         assert stops<20
