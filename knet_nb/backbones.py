@@ -7,7 +7,8 @@ Docs: https://knet-nb.github.io/knet_nb/backbones.html.md"""
 # %% auto #0
 __all__ = ['backbones', 'recipes', 'n_weights', 'resnet20', 'cnn', 'resnet29', 'mlp', 'make_backbone', 'bf16_supported',
            'AutocastBF16', 'ChannelsLastBatch', 'Recipe', 'get_recipe', 'preliminary_learner', 'cosine_restarts',
-           'find_head', 'extract_features', 'rng_state', 'set_rng_state', 'OutOfTime', 'ResumableFit']
+           'find_head', 'extract_features', 'rng_state', 'set_rng_state', 'OutOfTime', 'ResumableFit', 'fitted_share',
+           'StopAtFit']
 
 # %% ../nbs/02_backbones.ipynb #a569794b
 import math,random,time
@@ -159,11 +160,12 @@ class Recipe:
     augment:bool=True # Shift and mirror?
     bs:int=128 # Batch size
     min_steps:int=0 # Small sets get as many epochs as this many steps need
+    stop_at:float=None # End with the epoch after which this share of the training labels is fitted (`StopAtFit`)
 
     def n_epochs(self, steps): return max(self.epochs, math.ceil(self.min_steps/max(1, steps))) # for `steps` an epoch
 
 recipes = dict(fast=Recipe(14, 'one_cycle', min_steps=600), paper=Recipe(200, 'step', wd=1e-4, augment=False),
-               memorise=Recipe(60, 'one_cycle', augment=False))
+               memorise=Recipe(60, 'one_cycle', augment=False), memorise95=Recipe(60, 'one_cycle', augment=False, stop_at=.95))
 
 def get_recipe(
     recipe, # A name in `recipes`, or a `Recipe`
@@ -227,13 +229,14 @@ def fit_recipe(self:Learner,
     cbs=None, # Further callbacks
 ):
     "Train by the recipe that the learner was made with"
-    r = self.recipe
+    r,cbs = self.recipe,L(cbs)
+    if r.stop_at: cbs = cbs+StopAtFit(r.stop_at)
     n = r.n_epochs(len(self.dls.train))
     if r.schedule=='one_cycle': return self.fit_one_cycle(n, r.lr, moms=(.9,.9,.9), cbs=cbs)
     if r.schedule=='step': lrs = combine_scheds([.5,.25,.25], [SchedNo(r.lr/10**i, r.lr/10**i) for i in range(3)])
     elif r.schedule=='restarts': lrs = cosine_restarts(r.lr, n*len(self.dls.train))
     else: raise ValueError(f"unknown schedule {r.schedule!r}: known are one_cycle, step and restarts")
-    self.fit(n, r.lr, cbs=L(cbs)+ParamScheduler(dict(lr=lrs)))
+    self.fit(n, r.lr, cbs=cbs+ParamScheduler(dict(lr=lrs)))
 
 # %% ../nbs/02_backbones.ipynb #4606479b
 def find_head(
@@ -269,6 +272,10 @@ def _watch(model, layer, xb, keep):
     if layer not in mods: raise ValueError(f"the model has no layer {layer!r}; it has {', '.join(n for n in list(mods)[-8:] if n)}")
     return mods[layer].register_forward_hook(lambda m,i,o: keep.__setitem__(0, F.adaptive_avg_pool2d(o,1) if o.ndim==4 else o))
 
+def _in_order(dls):
+    "The training samples in order and, where the loaders know how, without augmentation"
+    return dls.train_eval(512) if hasattr(dls, 'train_eval') else dls.train.new(shuffle=False, drop_last=False)
+
 def _batches(x, bs):
     "Inputs only, from a loader or a tensor"
     if isinstance(x, Tensor): yield from x.split(bs)
@@ -289,7 +296,7 @@ def extract_features(
         dls,model = model.dls,model.model
         if x is None or isinstance(x, str):
             if x not in (None,'train','test'): raise ValueError(f"x must be 'train' or 'test', got {x!r}")
-            x = dls.valid if x=='test' else dls.train_eval(512) if hasattr(dls,'train_eval') else dls.train.new(shuffle=False, drop_last=False)
+            x = dls.valid if x=='test' else _in_order(dls)
     device = torch.device(device) if device is not None else next(model.parameters()).device
     n = len(x) if isinstance(x, Tensor) else x.n
     model,keep,feats,outs,i = model.to(device),[None],None,None,0
@@ -393,3 +400,20 @@ def after_epoch(self:ResumableFit):
     self._save()
     self._saved = time.perf_counter()
     if late: raise OutOfTime(f'stopped after epoch {self.epoch+1} of {self.n_epoch}; the checkpoint is {self.path}')
+
+# %% ../nbs/02_backbones.ipynb #70dc82f1
+def fitted_share(
+    learn:Learner, # Any learner of a classifier
+)->float: # In [0, 1]
+    "Share of the training labels that the network gives back, in eval mode"
+    dl = _in_order(learn.dls)
+    y = torch.cat([b[-1] for b in dl])
+    if y.ndim==2: y = y.argmax(1) # soft labels
+    return (extract_features(learn, dl, logits=True)[1].argmax(1)==y.cpu()).double().mean().item()
+
+class StopAtFit(Callback):
+    "Ends a training with the epoch after which a share of the training labels is fitted"
+    order = 70 # after the recorder, before a checkpoint
+    def __init__(self, share): self.share = share
+    def after_epoch(self):
+        if fitted_share(self.learn)>=self.share: raise CancelFitException()

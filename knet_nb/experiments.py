@@ -17,7 +17,7 @@ import knet_nb
 from fastai.basics import *
 from fastcore.script import anno_parser,call_parse
 from sklearn.metrics import silhouette_score
-from .backbones import OutOfTime,ResumableFit,backbones,bf16_supported,extract_features,get_recipe,make_backbone,n_weights,preliminary_learner
+from .backbones import OutOfTime,ResumableFit,backbones,bf16_supported,extract_features,fitted_share,get_recipe,make_backbone,n_weights,preliminary_learner
 from .data import atomic_path,checksum,dataset_names,load_data,load_tensors,save_tensors
 from .ieg import ieg_learner,split_probe
 from .knet import KNet,fit_knet,knet_losses,refit_head
@@ -193,7 +193,7 @@ def noisy(self:Experiment, seed):
 def preliminary(self:Experiment, seed):
     "The trained preliminary network's weights; a killed training goes on from its last checkpoint"
     c,(up,labels,_) = self.config,self.noisy(seed)
-    key = _key(up, c.backbone, asdict(c.full_recipe), seed, c.device, bf16_supported(c.device), *([c.ieg_p,c.ieg_k] if c.recipe=='ieg' else []),
+    key = _key(up, c.backbone, {k:v for k,v in asdict(c.full_recipe).items() if v is not None}, seed, c.device, bf16_supported(c.device), *([c.ieg_p,c.ieg_k] if c.recipe=='ieg' else []),
                *([c.held_out] if c.held_out else []))
     def make():
         ckpt = self.stage_path('preliminary', key).with_suffix('.checkpoint.safetensors')
@@ -202,7 +202,7 @@ def preliminary(self:Experiment, seed):
             learn = self._learner(seed, labels['labels'][self.split(seed)[0]])
             with nullcontext() if self.progress else _quiet(learn): learn.fit_recipe(cbs=cb)
             history = learn.recorder.values
-            with _quiet(learn): fit = learn.validate(dl=learn.dls.train_eval(512))[1]
+            fit = fitted_share(learn)
         return dict(learn.model.state_dict()),dict(seconds=cb.elapsed, noisy_train_accuracy=fit, history=[list(map(float,v)) for v in history])
     res = self.stage('preliminary', key, make)
     self.stage_path('preliminary', key).with_suffix('.checkpoint.safetensors').unlink(missing_ok=True)
@@ -477,7 +477,7 @@ def knet_run(
     size:int=None, # Resize your own images to this many pixels a side
     n_train:int=None, # Train on a stratified subset of this many samples
     backbone:str='resnet20', # resnet20, cnn, resnet29 or mlp
-    recipe:str='fast', # fast (one cycle), paper (long, memorises the noise), memorise (the same, shorter, for small sets) or ieg (Zhang et al. 2020, with a clean probe)
+    recipe:str='fast', # fast (one cycle), paper (long, memorises the noise), memorise (the same, shorter, for small sets), memorise95 (broken off when 95 % of the noisy labels are fitted) or ieg (Zhang et al. 2020, with a clean probe)
     epochs:int=None, # Epochs of the preliminary network, instead of the recipe's
     bs:int=None, # Its batch size, instead of the recipe's
     lr:float=None, # Its (peak) learning rate, instead of the recipe's
