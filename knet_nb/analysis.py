@@ -13,7 +13,7 @@ import hashlib
 from importlib.resources import files
 from fastai.basics import *
 from sklearn.manifold import TSNE
-from .experiments import kept,mean_sd,method_names,plain_axes,si
+from .experiments import kept,mean_sd,method_names,plain_axes,rows_of,si
 
 # %% ../nbs/07_analysis.ipynb #acadb92c
 def paper_results(
@@ -74,7 +74,7 @@ def paper_layout(
     table:int, # 2, 3, 4 or 5
 )->tuple: # Text and gain over the base (points), each by (set, network, method) and with a column for each k
     "One of the paper's Tables 2-5 with our numbers beside the paper's"
-    if 'held_out' in df: df = df[df.held_out==0]
+    df = rows_of(df, held_out=0, round=0)
     text,gain = {},{}
     for (data,net),p in paper_results(table).groupby(['dataset','network'], sort=False):
         ours = df[(df.data==data)&(df.backbone==_backbones[net])&(df.noise==p.noise.iloc[0])&(df.rate==p.rate.iloc[0])&df.n_train.isna()&~df.include_self]

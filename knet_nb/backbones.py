@@ -185,7 +185,7 @@ def get_recipe(
 def preliminary_learner(
     data, # `LabeledData`, or your own fastai `DataLoaders`
     backbone='resnet20', # A name (`make_backbone`) or any model
-    labels=None, # (n,) noisy labels (default: the data's training labels)
+    labels=None, # (n,) noisy labels (default: the data's training labels), or (n, L) soft labels
     recipe='fast', # A name in `recipes`, or a `Recipe`
     epochs:int=None, # Instead of the recipe's
     bs:int=None, # Instead of the recipe's
@@ -202,7 +202,7 @@ def preliminary_learner(
     model = backbone if isinstance(backbone, nn.Module) else make_backbone(backbone, data)
     device = getattr(dls, 'device', None) or default_device()
     cbs = ([ChannelsLastBatch()] if channels_last else [])+([AutocastBF16()] if ifnone(bf16, bf16_supported(device)) else [])
-    args = dict(loss_func=CrossEntropyLossFlat(), opt_func=partial(SGD, mom=.9, decouple_wd=False), lr=recipe.lr, wd=recipe.wd, metrics=accuracy)
+    args = dict(loss_func=CrossEntropyLossFlat(flatten=labels is None or np.ndim(labels)==1), opt_func=partial(SGD, mom=.9, decouple_wd=False), lr=recipe.lr, wd=recipe.wd, metrics=accuracy)
     learn = Learner(dls, model.to(device), cbs=cbs+L(kwargs.pop('cbs', None)), **merge(args, kwargs))
     learn.recipe = recipe
     return learn

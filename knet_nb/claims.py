@@ -13,6 +13,7 @@ __all__ = ['claims', 'answers', 'Verdict', 'block_label', 'judge', 'claim', 'dro
 from dataclasses import dataclass
 from fastai.basics import *
 from scipy import stats
+from .experiments import rows_of
 from .knet import SoftCE,SoftKL
 from .suite import block_cols
 
@@ -24,9 +25,10 @@ def answers(
     own:bool=False, # Rows in which a training sample is its own neighbour?
     col:str='accuracy', # What to read
     held_out:float=0., # Rows of experiments with this share of the samples held out
+    round:int=0, # Rows of this round
 )->pd.Series: # By block, seed and k; one k is left out of the index
     "One side of a comparison"
-    if 'held_out' in df: df = df[df.held_out==held_out]
+    df = rows_of(df, held_out=held_out, round=round)
     df = df.assign(n_train=['all' if pd.isna(n) else f'{n:.0f}' for n in df.n_train]) # missing values in an index do not align
     d = df[(df.method==method)&(df.include_self==own)&df[col].notna()]
     if k=='table': d = d.merge(df.loc[df.method=='fixed_knet',block_cols+['k']].drop_duplicates())

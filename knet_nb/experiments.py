@@ -6,8 +6,8 @@ Docs: https://knet-nb.github.io/knet_nb/experiments.html.md"""
 
 # %% auto #0
 __all__ = ['method_names', 'no_k', 'method_colors', 'Config', 'run_name', 'Experiment', 'environment', 'separation',
-           'write_results', 'run', 'table_ks', 'si', 'mean_sd', 'kept', 'results_table', 'describe', 'plain_axes',
-           'plot_accuracy', 'save_plot', 'ints', 'knet_run', 'run_command', 'main']
+           'write_results', 'run', 'rows_of', 'table_ks', 'si', 'mean_sd', 'kept', 'results_table', 'describe',
+           'plain_axes', 'plot_accuracy', 'save_plot', 'ints', 'knet_run', 'run_command', 'main']
 
 # %% ../nbs/06_experiments.ipynb #8897a777
 import hashlib,importlib.metadata,json,platform,subprocess,sys,time
@@ -17,7 +17,7 @@ import knet_nb
 from fastai.basics import *
 from fastcore.script import anno_parser,call_parse
 from sklearn.metrics import silhouette_score
-from .backbones import OutOfTime,ResumableFit,backbones,bf16_supported,extract_features,fitted_share,get_recipe,make_backbone,n_weights,preliminary_learner
+from .backbones import OutOfTime,ResumableFit,backbones,bf16_supported,extract_features,get_recipe,make_backbone,n_weights,preliminary_learner
 from .data import atomic_path,checksum,dataset_names,load_data,load_tensors,save_tensors
 from .ieg import ieg_learner,split_probe
 from .knet import KNet,fit_knet,knet_losses,refit_head
@@ -43,6 +43,7 @@ class Config:
     ieg_p:float=5. # Its factor of the network's own guesses; short trainings want 1 (`knet_nb.ieg`)
     ieg_k:float=20. # Its factor of the consistency of weak and strong views; short trainings want 1
     held_out:float=0. # Share of the training samples that the preliminary network does not see; neighbours and kNet are then these
+    round:int=0 # Rounds before this one: from 1 on the preliminary network learns kNet's distributions of the round before, not labels
     k_max:int=101 # Largest k, below the number of training samples
     ks:tuple=(1,11,51,101) # The ks of the table, in [1, k_max]
     metric:str='euclidean' # Of the neighbours: euclidean or cosine
@@ -68,6 +69,8 @@ class Config:
         if self.noise.startswith('cifar10n_') and (self.data in dataset_names() and self.data!='cifar10' or self.n_train):
             raise ValueError(f"{self.noise} are labels of CIFAR-10's 50,000 training images: use data cifar10, whole (no n_train)")
         if not 0<=self.held_out<1: raise ValueError(f"held_out must lie in [0, 1), got {self.held_out}")
+        if self.round<0: raise ValueError(f"round must be 0 or more, got {self.round}")
+        if self.round and (self.held_out or self.recipe=='ieg'): raise ValueError("rounds need kNet's answers for the samples that the network learns from: not with held_out, nor with the recipe 'ieg'")
         if self.k_max<1: raise ValueError(f"k_max must be at least 1, got {self.k_max}")
         bad = [k for k in self.ks if not 1<=k<=self.k_max]
         if bad or not self.ks: raise ValueError(f"ks must lie in [1, k_max={self.k_max}], got {bad[0] if bad else 'none'}")
@@ -190,19 +193,38 @@ def noisy(self:Experiment, seed):
 
 # %% ../nbs/06_experiments.ipynb #87a799ae
 @patch
+def before(self:Experiment)->'Experiment':
+    "The round before, in the same folder"
+    e = Experiment(replace(self.config, round=self.config.round-1, include_self=False, controls=False), self.out, self.progress, self.verbose, self.until)
+    e.data,e.data_key = self.load(),self.data_key
+    return e
+
+@patch
+def targets(self:Experiment, seed):
+    "What the preliminary network learns: noisy labels, from the second round on kNet's distributions of the round before, at the k that is chosen there"
+    if not self.config.round:
+        key,labels,_ = self.noisy(seed)
+        return key,labels['labels'][self.split(seed)[0]]
+    e,labels = self.before(),self.noisy(seed)[1]['labels']
+    (up,nl,_),(net,_) = e.neighbors(seed),e.knet(seed)
+    k = choose_k(nl['train'], labels, self.data.n_classes, e.config.ks)
+    return _key(e.knet_key(up, seed), k),net.predict_proba(e.features(seed)[1]['train'], k)
+
+@patch
 def preliminary(self:Experiment, seed):
     "The trained preliminary network's weights; a killed training goes on from its last checkpoint"
-    c,(up,labels,_) = self.config,self.noisy(seed)
-    key = _key(up, c.backbone, {k:v for k,v in asdict(c.full_recipe).items() if v is not None}, seed, c.device, bf16_supported(c.device), *([c.ieg_p,c.ieg_k] if c.recipe=='ieg' else []),
+    c,(up,targets),rows = self.config,self.targets(seed),self.split(seed)[0]
+    recipe = {k:v for k,v in asdict(c.full_recipe).items() if v is not None}
+    key = _key(up, c.backbone, recipe, seed, c.device, bf16_supported(c.device), *([c.ieg_p,c.ieg_k] if c.recipe=='ieg' else []),
                *([c.held_out] if c.held_out else []))
     def make():
         ckpt = self.stage_path('preliminary', key).with_suffix('.checkpoint.safetensors')
         cb = ResumableFit(ckpt, key=key, until=self.until)
         with no_random(seed):
-            learn = self._learner(seed, labels['labels'][self.split(seed)[0]])
+            learn = self._learner(seed, targets)
             with nullcontext() if self.progress else _quiet(learn): learn.fit_recipe(cbs=cb)
-            history = learn.recorder.values
-            fit = fitted_share(learn)
+            history,given = learn.recorder.values,self.noisy(seed)[1]['labels'][rows]
+            with _quiet(learn): fit = learn.validate(dl=learn.dls.test_dl((self.part(seed)[0].x_train[rows], given), with_labels=True))[1]
         return dict(learn.model.state_dict()),dict(seconds=cb.elapsed, noisy_train_accuracy=fit, history=[list(map(float,v)) for v in history])
     res = self.stage('preliminary', key, make)
     self.stage_path('preliminary', key).with_suffix('.checkpoint.safetensors').unlink(missing_ok=True)
@@ -255,9 +277,14 @@ def neighbors(self:Experiment, seed):
 def knet(self:Experiment, seed, fixed_k=None):
     "kNet, or fixed kNet for one k"
     c,(up,nl,_),feats = self.config,self.neighbors(seed),self.features(seed)[1]
-    key = _key(up, c.hidden, c.loss, c.knet_epochs, fixed_k, seed)
+    key = self.knet_key(up, seed, fixed_k)
     make = lambda: fit_knet(feats['train'], nbr_labels=nl['train'], fixed_k=fixed_k, **self._fit_args(seed, c.hidden))
     return self._net('knet' if fixed_k is None else f'fixed_knet_{fixed_k}', key, make, c.hidden, c.k_max, fixed_k)
+
+@patch
+def knet_key(self:Experiment, up, seed, fixed_k=None):
+    c = self.config
+    return _key(up, c.hidden, c.loss, c.knet_epochs, fixed_k, seed)
 
 @patch
 def refit(self:Experiment, seed, hidden):
@@ -388,6 +415,16 @@ def run(
 method_names = dict(base='base', knn='+ kNN', knet='+ kNet', fixed_knet='+ fixed kNet', refit='+ refit head', refit_linear='+ refit linear head')
 no_k = 'base','refit','refit_linear' # the same for every k
 
+def rows_of(
+    df:pd.DataFrame, # Rows of runs, perhaps from before an option was there
+    **where # Options of `Config` and their values
+)->pd.DataFrame:
+    "The rows in which the options have these values; what has no value has the default"
+    for o,v in where.items():
+        if o in df: df = df[df[o].fillna(Config.__dataclass_fields__[o].default)==v]
+        elif v!=Config.__dataclass_fields__[o].default: df = df[:0]
+    return df
+
 def table_ks(df):
     "The ks that were asked for: those for which there is a fixed kNet"
     ks = df[df.method=='fixed_knet'].k if (df.method=='fixed_knet').any() else df.k
@@ -487,6 +524,7 @@ def knet_run(
     seeds:str='0', # Seeds, separated by commas; one run each. The table has those of the last command
     ks:str='1,11,51,101', # The ks of the table, separated by commas
     held_out:float=0., # Share of the training samples that is kept from the preliminary network; neighbours and kNet are made of these alone
+    round:int=0, # Rounds before this one: from 1 on the network learns kNet's distributions of the round before in place of labels
     k_max:int=101, # Largest k that kNet is trained for
     metric:str='euclidean', # Of the neighbours: euclidean or cosine
     include_self:bool=False, # Count a training sample as its own neighbour
@@ -500,7 +538,7 @@ def knet_run(
 ):
     "Compare a network trained on noisy labels with kNN, kNet and fixed kNet on its features. Started again, it goes on where it was."
     hidden = int(hidden) if hidden and hidden.isdigit() else hidden
-    config = Config(data, noise, rate, exact, size, n_train, backbone, recipe, epochs, bs, lr, probe, ieg_p, ieg_k, held_out, k_max, ints(ks,'ks'), metric, include_self, hidden, loss,
+    config = Config(data, noise, rate, exact, size, n_train, backbone, recipe, epochs, bs, lr, probe, ieg_p, ieg_k, held_out, round, k_max, ints(ks,'ks'), metric, include_self, hidden, loss,
                     knet_epochs, controls, ints(seeds,'seeds'), device, root)
     exp = Experiment(config, out)
     exp.load() # bad data are refused before anything is said or written

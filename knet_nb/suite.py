@@ -10,7 +10,7 @@ __all__ = ['tiers', 'suites', 'block_cols', 'suite_configs', 'block_name', 'seco
 
 # %% ../nbs/07a_suite.ipynb #56364d82
 import functools,inspect,re,sys,time
-from dataclasses import asdict,replace
+from dataclasses import asdict,fields,replace
 from typing import Annotated
 from fastai.basics import *
 from .analysis import paper_results
@@ -38,7 +38,9 @@ def _memorise(tier): return [dict(data='cifar10', n_train=5000, noise=n, rate=r,
                              for m in ('memorise95','memorise') for n,r in _noises[:3]]
 def _apart(tier): return [b|dict(n_train=7500, held_out=1/3) for b in _memorise(tier)]
 
-suites = dict(paper=_paper, fashion=_fashion, human=_human, memorise=_memorise, apart=_apart)
+def _rounds(tier): return [b|dict(round=r) for r in (0,1,2) for b in _memorise(tier) if b['recipe']=='memorise']
+
+suites = dict(paper=_paper, fashion=_fashion, human=_human, memorise=_memorise, apart=_apart, rounds=_rounds)
 
 # %% ../nbs/07a_suite.ipynb #bff05e37
 def suite_configs(
@@ -62,7 +64,7 @@ def suite_configs(
 
 block_cols = ['data','n_train','noise','rate','backbone','recipe'] # what a block is, besides what is the same for all
 
-def block_name(b): return ' '.join(str(b[k]) for k in block_cols if b.get(k) is not None)+(f" held_out {b['held_out']:g}" if b.get('held_out') else '')
+def block_name(b): return ' '.join(str(b[k]) for k in block_cols if b.get(k) is not None)+''.join(f" {o} {b[o]:g}" for o in ('held_out','round') if b.get(o))
 
 # %% ../nbs/07a_suite.ipynb #de2828a4
 _shapes = dict(cifar10=(50000,10000,3,32), svhn=(73257,26032,3,32), fashion_mnist=(60000,10000,1,28), digits=(1437,360,1,8)) # train, test, channels, size
@@ -211,6 +213,8 @@ def merge_rows(
     "Rows of several runs as one. Raises `ValueError` for two accuracies of the same thing"
     df = pd.concat([f.astype(dict(k='Int64')) for f in frames], ignore_index=True)
     asked = [c for c in df if c not in _answers]
+    for f in fields(Config): # rows from before an option was there have its default
+        if f.name in df and f.default is not None: df[f.name] = df[f.name].fillna(f.default)
     g = df.groupby(asked, dropna=False, sort=False)
     bad = df[g.accuracy.transform('min')!=g.accuracy.transform('max')]
     if len(bad):
@@ -280,7 +284,7 @@ def seconds_of(
     return float(m[1])*dict(s=1, m=60, h=3600)[m[2] or 's']
 
 def knet_suite(
-    suite:str=None, # Suites, separated by commas: paper (Tables 2-5), fashion (Fashion-MNIST), human (CIFAR-10N), memorise (5,000 images, labels memorised), apart (the same, with neighbours that the network has not seen)
+    suite:str=None, # Suites, separated by commas: paper (Tables 2-5), fashion (Fashion-MNIST), human (CIFAR-10N), memorise (5,000 images, labels memorised), apart (the same, with neighbours that the network has not seen), rounds (the same, then trained twice on what kNet says)
     tier:str='cpu', # cpu (fast recipe, for two cores) or gpu (the paper's recipe, long)
     seeds:str='0,1,2', # Seeds, separated by commas
     only:str=None, # Only blocks with these words, separated by commas, such as cifar10,uniform,0.8
