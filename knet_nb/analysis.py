@@ -6,14 +6,14 @@ Docs: https://knet-nb.github.io/knet_nb/analysis.html.md"""
 
 # %% auto #0
 __all__ = ['paper_notes', 'region_colors', 'class_colors', 'paper_results', 'paper_table', 'compare', 'paper_layout',
-           'color_gains', 'plot_approximation', 'tsne_frame', 'plot_tsne', 'plot_regions']
+           'color_gains', 'k_choice', 'plot_approximation', 'tsne_frame', 'plot_tsne', 'plot_regions']
 
 # %% ../nbs/07_analysis.ipynb #437b6ba3
 import hashlib
 from importlib.resources import files
 from fastai.basics import *
 from sklearn.manifold import TSNE
-from .experiments import kept,mean_sd,method_names,plain_axes,rows_of,si
+from .experiments import kept,mean_sd,method_names,plain_axes,rows_of,si,table_ks
 
 # %% ../nbs/07_analysis.ipynb #acadb92c
 def paper_results(
@@ -106,6 +106,22 @@ def color_gains(
     uuid = hashlib.blake2b(text.to_csv().encode(), digest_size=4).hexdigest() # pandas would draw one, and every run would change the page
     return text.style.set_uuid(uuid).apply(lambda t: gain.map(css), axis=None)
 
+# %% ../nbs/07_analysis.ipynb #620a7193
+def k_choice(
+    df:pd.DataFrame, # Rows of suites
+    fixed:int=101, # The k that is the same for all
+)->pd.DataFrame: # By block; accuracies in %, mean and spread over seeds
+    "kNN and kNet at the k chosen without clean labels, at one k for all, and at the best k on the test set"
+    df = rows_of(df, held_out=0, round=0)
+    d = df[df.method.isin(['knn','knet'])&~df.include_self]
+    keys = ['data','n_train','noise','rate','backbone','recipe']
+    d = d.assign(n_train=['all' if pd.isna(n) else f'{n:.0f}' for n in d.n_train]).sort_values('seed')
+    d = d[d.k.isin(table_ks(df))] # the ks that the rule has chosen from
+    best = d.groupby(keys+['seed','method'], as_index=False).accuracy.max()
+    cols = {'chosen':d[d.k==d.k_chosen], f'k={fixed}':d[d.k==fixed], 'best on the test set':best}
+    res = {(method_names[m][2:],c):o[o.method==m].groupby(keys).accuracy.agg(mean_sd) for m in ('knn','knet') for c,o in cols.items()}
+    return pd.DataFrame(res).fillna('')
+
 # %% ../nbs/07_analysis.ipynb #5c30392c
 region_colors = ['#0072B2','#E69F00','#009E73','#CC79A7','#56B4E9','#D55E00','#F0E442'] # Okabe-Ito
 
@@ -190,7 +206,7 @@ def plot_regions(
         gx,gy = [torch.linspace(a, b, n_grid) for a,b in zip(lo, hi)]
         p = torch.as_tensor(predict(torch.cartesian_prod(gx, gy)))
         c = (p.argmax(-1) if p.ndim==2 else p).view(n_grid, n_grid).T
-        ax.contourf(gx, gy, c, levels=np.arange(c.max()+2)-.5, colors=region_colors[:c.max()+1], alpha=.35)
+        ax.contourf(gx.numpy(), gy.numpy(), c.numpy(), levels=np.arange(c.max()+2)-.5, colors=region_colors[:c.max()+1], alpha=.35)
     for c in y.unique().tolist():
         p = x[:n_points][y[:n_points]==c]
         ax.scatter(*p.T, s=6, color=region_colors[c], edgecolors='white', linewidths=.2)
