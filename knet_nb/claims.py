@@ -14,9 +14,9 @@ __all__ = ['claims', 'answers', 'Verdict', 'block_label', 'judge', 'claim', 'dro
 from dataclasses import dataclass
 from fastai.basics import *
 from scipy import stats
+from .analysis import all_or_number,block_cols
 from .experiments import rows_of
 from .knet import SoftCE,SoftKL
-from .suite import block_cols
 
 # %% ../nbs/07b_claims.ipynb #910c39ea
 def answers(
@@ -30,7 +30,7 @@ def answers(
 )->pd.Series: # By block, seed and k; one k is left out of the index
     "One side of a comparison"
     df = rows_of(df, held_out=held_out, round=round)
-    df = df.assign(n_train=['all' if pd.isna(n) else f'{n:.0f}' for n in df.n_train]) # missing values in an index do not align
+    df = df.assign(n_train=df.n_train.map(all_or_number))
     d = df[(df.method==method)&(df.include_self==own)&df[col].notna()]
     if k=='table': d = d.merge(df.loc[df.method=='fixed_knet',block_cols+['k']].drop_duplicates())
     elif k is not None: d = d[d.k==(d.k_chosen if k=='chosen' else k)]
