@@ -1,0 +1,158 @@
+"""KNetClassifier in the places where scikit-learn, pandas and cleanlab users put it, and under odd input"""
+import io,pickle
+import joblib,numpy as np,pandas as pd,pytest,torch
+from hypothesis import HealthCheck,given,settings,strategies as st
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_digits,make_blobs
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV,cross_val_predict,cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+from knet_nb import cleaning
+from knet_nb.cleaning import KNetClassifier,find_label_issues,knn_graph,label_issues
+from knet_nb.neighbors import nearest
+
+def tiny(**kw): return KNetClassifier(**dict(dict(k_max=15, epochs=3, random_state=0, device='cpu')|kw))
+
+@pytest.fixture(scope='module')
+def data():
+    x,y = make_blobs(300, centers=3, n_features=4, cluster_std=2., random_state=0)
+    g = np.random.default_rng(0)
+    return x.astype(np.float32),y,np.where(g.random(300)<.2, g.integers(0, 3, 300), y)
+
+@pytest.fixture(scope='module')
+def fitted(data): return tiny().fit(data[0], data[2])
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('est', [tiny(epochs=4, k_max=11), tiny(epochs=4, k_max=11, include_self=True)], ids=['default','include_self'])
+def test_check_estimator(est):
+    res = check_estimator(est, on_fail=None)
+    bad = {o['check_name']:repr(o['exception'])[:300] for o in res if o['status'] not in ('passed','skipped')}
+    assert not bad and sum(o['status']=='passed' for o in res)>40
+
+def test_is_right(data):
+    x,y,noisy = data
+    m = KNetClassifier(random_state=0, device='cpu').fit(x, noisy)
+    assert m.score(x, y)>(noisy==y).mean()+.02
+    assert roc_auc_score(noisy!=y, -m.label_issues_.score)>.9
+    assert m.knet_.k_max==101 and not m.knet_.training and m.knet_.mean.device.type=='cpu' and m.recall_==1
+
+def test_pandas(data):
+    x,y,noisy = data
+    df = pd.DataFrame(x, columns=list('abcd'), index=[f'row {i}' for i in range(300)])
+    names = pd.Series(noisy, index=df.index).map({0:'café',1:'naïve',2:'日本'})
+    a,b = tiny().fit(df, names),tiny().fit(x, noisy)
+    assert list(a.feature_names_in_)==list('abcd') and list(a.classes_)==['café','naïve','日本']
+    assert a.label_issues_.index.equals(df.index) and (a.label_issues_.given==names).all()
+    np.testing.assert_array_equal(a.pred_probs_, b.pred_probs_)
+    np.testing.assert_array_equal(a.predict(df), a.classes_[b.predict(x)])
+    with pytest.raises(ValueError, match='feature names'): a.predict(df[['b','a','c','d']])
+    for y2 in (names.astype('category'), names.astype(object), names.to_numpy(), list(names)):
+        assert list(tiny(epochs=1).fit(df, y2).classes_)==list(a.classes_)
+    mixed = df.assign(a=df.a.astype('Float64'), b=(df.b>0), c=df.c.round().astype('int8'))
+    assert tiny(epochs=1).fit(mixed, names).n_features_in_==4
+    mixed.iloc[3,0] = pd.NA
+    with pytest.raises(ValueError, match='NaN'): tiny().fit(mixed, names)
+
+@pytest.mark.parametrize('make', [lambda y: y>0, lambda y: y*10-5, lambda y: np.array([b'a',b'b',b'c'])[y], lambda y: y.astype(np.float64),
+                                  lambda y: y.astype(np.uint8), lambda y: torch.as_tensor(y), lambda y: y.tolist()],
+                         ids=['bool','ints with gaps','bytes','whole floats','uint8','tensor','list'])
+def test_label_types(data, make):
+    x,y,_ = data
+    labels = make(y)
+    m = tiny(epochs=8).fit(x, labels)
+    assert m.classes_.dtype==np.asarray(labels).dtype and m.score(x, np.asarray(labels))>.8
+    assert (m.label_issues_.given.to_numpy()==np.asarray(labels)).all()
+
+@pytest.mark.parametrize('make', [lambda x: torch.as_tensor(x), lambda x: torch.as_tensor(x).bfloat16(), lambda x: x.astype(np.float16), lambda x: x.tolist(),
+                                  lambda x: np.asfortranarray(x), lambda x: x.astype('>f4'), lambda x: (10*x).astype(np.int64), lambda x: x.astype(np.longdouble)],
+                         ids=['tensor','bfloat16','half','list','fortran','big endian','ints','longdouble'])
+def test_feature_types(data, make):
+    x,y,_ = data
+    m = tiny(epochs=8).fit(make(x), y)
+    assert m.score(make(x), y)>.8 and m.pred_probs_.dtype==np.float32
+
+def test_memmap_is_not_written_to(data, tmp_path):
+    np.save(tmp_path/'x.npy', data[0])
+    x = np.load(tmp_path/'x.npy', mmap_mode='r')
+    np.testing.assert_array_equal(tiny().fit(x, data[2]).pred_probs_, tiny().fit(data[0], data[2]).pred_probs_)
+
+def test_units_do_not_matter(data):
+    x,y,_ = data
+    p = tiny(epochs=8).fit(x, y).pred_probs_
+    for scale,shift in ((1e-12,0),(1e12,0),(1e-3,-7),(1,1e3)):
+        x2 = x.astype(np.float64)*scale+shift
+        assert np.abs(tiny(epochs=8).fit(x2, y).pred_probs_-p).max()<.05, (scale,shift)
+
+def test_random_state(data):
+    x,_,noisy = data
+    fit = lambda s: tiny(random_state=s).fit(x, noisy).pred_probs_
+    assert (fit(1)==fit(1)).all() and (fit(1)!=fit(2)).any()
+    assert (fit(np.random.RandomState(3))==fit(np.random.RandomState(3))).all()
+    state = torch.get_rng_state()
+    fit(0)
+    assert torch.equal(state, torch.get_rng_state())
+    np.random.seed(0); a = fit(None); np.random.seed(0); b = fit(None); c = fit(None)
+    assert (a==b).all() and (b!=c).any()
+    with pytest.raises(ValueError, match='cannot be used to seed'): fit('x')
+
+def test_keeps_no_training_sample(data, fitted):
+    x,_,noisy = data
+    marked = np.concatenate([x, np.full((300,40), np.float32(123.456))+np.arange(300, dtype=np.float32)[:,None]], 1)
+    m = tiny().fit(marked, noisy)
+    raw = pickle.dumps(m)
+    assert marked[7,4:].tobytes() not in raw and len(raw)<100_000
+    for back in (pickle.loads(raw), clone(m).fit(marked, noisy)): np.testing.assert_array_equal(back.predict_proba(marked), m.predict_proba(marked))
+    f = io.BytesIO(); joblib.dump(fitted, f); f.seek(0)
+    np.testing.assert_array_equal(joblib.load(f).predict(x), fitted.predict(x))
+
+def test_composition(data):
+    x,y,noisy = data
+    pipe = make_pipeline(StandardScaler(), tiny(epochs=2))
+    grid = GridSearchCV(pipe, dict(knetclassifier__width=[4,'paper'], knetclassifier__k=[None,3]), cv=2, error_score='raise').fit(x, noisy)
+    assert set(grid.best_params_)=={'knetclassifier__width','knetclassifier__k'} and grid.score(x, y)>.5
+    assert len(cross_val_score(pipe, x, noisy, cv=2, n_jobs=2, error_score='raise'))==2
+    assert cross_val_predict(pipe, x, noisy, cv=2, method='predict_proba').shape==(300,3)
+    assert CalibratedClassifierCV(tiny(epochs=2), cv=2).fit(x, noisy).predict_proba(x).shape==(300,3)
+    p = joblib.Parallel(2)(joblib.delayed(lambda s: tiny(random_state=s).fit(x, noisy).pred_probs_)(s) for s in (0,0))
+    np.testing.assert_array_equal(*p)
+
+def test_k(data, fitted):
+    x,_,noisy = data
+    assert tiny(k=7).fit(x, noisy).k_==7
+    np.testing.assert_array_equal(fitted.predict_proba(x, [3,fitted.k_])[:,1], fitted.predict_proba(x))
+    assert fitted.predict(x, [1,2]).shape==(300,2) and fitted.predict(x, np.int64(2)).shape==(300,)
+    for k in (0,16,-1,1.5,True,'3',[1,16],[]):
+        with pytest.raises(ValueError, match='k must be whole and lie in'): fitted.predict(x, k)
+    small = tiny(k_max=101).fit(x[:20], noisy[:20])
+    assert small.k_max_==19 and small.predict(x, 19).shape==(300,)
+    with pytest.raises(ValueError, match='k_max=19'): small.predict(x, 20)
+    with pytest.raises(ValueError, match=r'k must lie in \[1, 19\], got 25'): tiny(k_max=101, k=25).fit(x[:20], noisy[:20])
+    own = tiny(k_max=101, include_self=True).fit(x[:20], noisy[:20])
+    assert own.k_max_==20
+
+@pytest.mark.parametrize('kw', [dict(k=0),dict(k=2.),dict(k=16),dict(k_max=0),dict(metric='l1'),dict(metric=None),dict(width='wide'),dict(width=-1),dict(width=None),dict(loss='mse'),
+    dict(epochs=0),dict(epochs=1.5),dict(lr=0),dict(lr='a'),dict(lr=np.nan),dict(batch_size=1),dict(search='hnsw'),dict(recall=0),dict(recall=95)], ids=str)
+def test_bad_parameters(data, kw):
+    with pytest.raises(ValueError, match=f"{next(iter(kw))} must"): tiny(**kw).fit(data[0], data[2])
+
+@pytest.mark.parametrize('kw', [dict(width=np.int64(3)),dict(k=np.int32(3)),dict(loss='kl'),dict(metric='cosine'),dict(width='paper'),dict(width=0),dict(include_self=True),
+    dict(batch_size=64),dict(k_max=1),dict(k_max=1, include_self=True),dict(search='ivf'),dict(search='exact'),dict(progress=True),dict(lr=np.float32(.01))], ids=str)
+def test_parameters(data, kw):
+    m = tiny(**kw).fit(data[0], data[2])
+    assert np.isfinite(m.pred_probs_).all() and m.score(data[0], data[1])>.4
+
+def test_other_rows_are_refused(data, fitted):
+    x,_,noisy = data
+    for bad,msg in ((x[:,:2],'features'),(x/0,'infinity|NaN'),(x[0],'1D'),(x[:0],'0 sample'),(np.full((2,4), 1e300),'too far'),(x.astype(str)+'a','string|convert')):
+        with np.errstate(all='ignore'),pytest.raises(ValueError, match=msg): fitted.predict(bad)
+    for bad,msg in ((x[:5],'inconsistent'),(x.reshape(300,2,2),'dim 3'),(x*1e19,'below 1e18')):
+        with pytest.raises(ValueError, match=msg): tiny().fit(bad, noisy)
+    with pytest.raises(ValueError, match='all zeros'): tiny(metric='cosine').fit(np.vstack([x[:-1],x[:1]*0]), noisy)
+    for y,msg in ((noisy+.5,'Unknown label type'),(np.eye(3)[noisy],'y should be a 1d|1d array|multilabel|label type'),(np.where(noisy, np.nan, 1.),'NaN'),
+                  (np.where(noisy, 'a', 5).astype(object),None),(np.array(['a',5,None]*100, object),'one kind|NaN|label type')):
+        if msg is None: tiny(epochs=1).fit(x, y) # strings all of them
+        else:
+            with pytest.raises(ValueError, match=msg): tiny().fit(x, y)
