@@ -99,9 +99,13 @@ def _to_numpy(x):
 
 def _encode(y):
     "The classes and the labels as their numbers"
-    check_classification_targets(y)
-    try: return np.unique(y, return_inverse=True)
-    except TypeError: raise ValueError(f"labels must be of one kind, got {', '.join(sorted({type(o).__name__ for o in y.tolist()}))}") from None
+    try:
+        check_classification_targets(y)
+        return np.unique(y, return_inverse=True)
+    except TypeError: # there is no order among them
+        kinds = sorted({type(o).__name__ for o in y.tolist()})
+        if len(kinds)<2: raise
+        raise ValueError(f"labels must all be of one kind and none may be missing, got {', '.join(kinds)}") from None
 
 # %% ../nbs/08_cleaning.ipynb #a6b57ae7
 _slow = 2.5e12 # work of an exact search of about 15 seconds on two CPU cores
@@ -168,6 +172,8 @@ def fit(self:KNetClassifier,
     index = X.index if isinstance(X, pd.DataFrame) else None
     X,y = validate_data(self, _to_numpy(X), _to_numpy(y), ensure_min_samples=2)
     self.classes_,y = _encode(y)
+    if not self.include_self and 1<len(self.classes_)==len(y):
+        raise ValueError(f"each of the {len(y)} classes has one sample: without itself (include_self=False) no vote can be right")
     most = len(X)-(not self.include_self)
     self.k_max_ = min(int(self.k_max), most)
     if self.k is not None and self.k>self.k_max_:
