@@ -21,7 +21,7 @@ d,n_classes,n_clusters,noise = 64,10,300,.3
 def make(n, path):
     "Features in a file, clean labels"
     g = np.random.default_rng(0)
-    centers = g.normal(size=(n_classes,d))[np.arange(n_clusters)%n_classes]+.5*g.normal(size=(n_clusters,d)) # a class, and a place in it
+    centers = .5*g.normal(size=(n_classes,d))[np.arange(n_clusters)%n_classes]+.5*g.normal(size=(n_clusters,d)) # a class, and a place in it
     planes = g.normal(size=(n_clusters,12,d))/12**.5
     cluster = g.choice(n_clusters, n, p=g.dirichlet(np.full(n_clusters, 2.)))
     x = np.lib.format.open_memmap(path, 'w+', np.float32, (n,d))
