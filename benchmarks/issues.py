@@ -36,7 +36,7 @@ def by_knet(x, y, L, seed):
     return c.pred_probs_,c.label_issues_
 
 def by_votes(x, y, L, seed):
-    nl = neighbor_labels(nearest(x, k=101)[1], y)
+    nl = neighbor_labels(nearest(x, k=101, progress=False)[1], y)
     p = votes(nl, choose_k(nl, y, L), L)[:,0].numpy()
     return p,label_issues(y, p)
 
