@@ -101,7 +101,8 @@ class DeployedKNet(nn.Module):
         if len(classes)!=knet.n_classes: raise ValueError(f"{len(classes)} class names, but kNet has {knet.n_classes} classes")
         self.features,self.knet,self.shape,self.div,self.normalize = features,knet,tuple(shape),div,stats is not None
         self.classes = [c if isinstance(c, (str,int)) else str(c) for c in (o.item() if hasattr(o,'item') else o for o in classes)]
-        for n,v in zip(('mean','std'), stats or (torch.zeros(1), torch.ones(1))): self.register_buffer(n, v.detach().cpu().float().as_subclass(Tensor))
+        for n,v in zip(('mean','std'), stats or (torch.zeros(1), torch.ones(1))):
+            self.register_buffer(n, v.detach().cpu().float().as_subclass(Tensor))
         self.k = ifnone(k, knet.fixed_k or knet.k_max)
         self.eval()
 
@@ -172,7 +173,7 @@ def _plain_loader(dls):
 class _Inputs:
     "Inputs of a loader, one pass, for `extract_features`; the targets of the last pass are kept"
     def __init__(self, dl):
-        if not hasattr(dl.dataset, '__len__'): raise ValueError("the training data set has no length (it is iterable): neighbours need one that has")
+        if not hasattr(dl.dataset, '__len__'): raise ValueError("the training data set is iterable and has no length: neighbours need one that has")
         self.dl,self.n,self.bs,self.ys = dl,len(dl.dataset),getattr(dl, 'bs', None) or dl.batch_size,[]
     def __iter__(self):
         self.ys = []
@@ -230,16 +231,18 @@ def _normalization(dl):
     div = None if raw.is_floating_point() else next((f.div for f in fs if isinstance(f, IntToFloatTensor)), 0) or 1.
     got = (raw.float()/(div or 1)-stats[0])/stats[1]
     if got.shape!=want.shape or not torch.allclose(got, want, atol=1e-4):
-        raise ValueError(f"the batch transforms ({', '.join(type(f).__name__ for f in fs)}) do more to a batch than scale and normalise it, so they cannot "
-                         "be baked in: pass normalize=False, and give the module batches that have been through them")
+        names = ', '.join(type(f).__name__ for f in fs)
+        raise ValueError(f"the batch transforms ({names}) do more to a batch than scale and normalise it, so they cannot be baked in: "
+                         "pass normalize=False, and give the module batches that have been through them")
     return stats,div
 
 # %% ../nbs/08a_deploy.ipynb #04539016
 def _read(learn, dl, k_max, labels, layer, normalize, classes, progress):
     "A batch, features and labels of all training samples, class names and normalisation; what cannot work is found before the features are read"
     inputs = _Inputs(dl)
-    if not 1<=k_max<inputs.n:
-        raise ValueError(f"k_max={k_max}, but {inputs.n} training samples have at most {inputs.n-1} neighbours: choose a k_max in [1, {inputs.n-1}]")
+    n = inputs.n
+    if n<2: raise ValueError(f"the learner has {n} training samples: give it its DataLoaders again if it comes from an export")
+    if not 1<=k_max<n: raise ValueError(f"k_max={k_max}, but {n} training samples have at most {n-1} neighbours: choose a k_max in [1, {n-1}]")
     xb = first(inputs).as_subclass(Tensor)[:2]
     norm = _normalization(dl) if normalize else (None,None)
     feats,outs = extract_features(learn.model, inputs, layer, bf16=False, logits=True, progress=progress)
@@ -361,7 +364,8 @@ def load(cls:DeployedKNet,
         stats = (tensors['mean'],tensors['std']) if c['normalize'] else None
         features = FeatureNet(_build(c['recipe']) if body is None else body, c['at'], c['how'], c['recipe'])
         res = cls(features, knet, c['classes'], c['shape'], c['k'], stats, c['div'])
-        res.load_state_dict({n:v.clone() for n,v in tensors.items()}, assign=True) # a file's tensors lie anywhere in memory, which shows in the last digit
+        tensors = {n:v.clone() for n,v in tensors.items()} # a file's lie anywhere in memory, which shows in the last digit
+        res.load_state_dict(tensors, assign=True)
     except (KeyError,TypeError,RuntimeError,ValueError) as e:
         raise ValueError(f"{path} does not fit {'its own configuration' if body is None else 'the body'}: {e}") from None
     return res.eval()
@@ -442,4 +446,5 @@ def export(self:DeployedKNet,
         run = _writers[path.suffix](program, tmp, m.metadata(str(x.dtype).removeprefix('torch.'), any_k))
         for a in [(x,*more),(x[:1],*more)]+[(x,torch.tensor(o)) for o in (1,m.knet.k_max) if any_k]:
             err = (run(*a)-m(*a)).abs().max().item()
-            if not err<=1e-5: raise RuntimeError(f"{path.name} is not written: its probabilities differ from the module's by up to {err:.2g} (batch of {len(a[0])})")
+            if not err<=1e-5:
+                raise RuntimeError(f"{path.name} is not written: its probabilities differ from the module's by up to {err:.2g} (batch of {len(a[0])})")
