@@ -7,12 +7,12 @@ Docs: https://knet-nb.github.io/knet_nb/backbones.html.md"""
 # %% auto #0
 __all__ = ['backbones', 'recipes', 'n_weights', 'resnet20', 'cnn', 'resnet29', 'mlp', 'make_backbone', 'bf16_supported',
            'AutocastBF16', 'ChannelsLastBatch', 'Recipe', 'get_recipe', 'preliminary_learner', 'cosine_restarts',
-           'find_head', 'extract_features', 'rng_state', 'set_rng_state', 'OutOfTime', 'ResumableFit', 'fitted_share',
-           'StopAtFit']
+           'find_head', 'plain_loader', 'extract_features', 'rng_state', 'set_rng_state', 'OutOfTime', 'ResumableFit',
+           'fitted_share', 'StopAtFit']
 
 # %% ../nbs/02_backbones.ipynb #a569794b
 import math,random,time
-from contextlib import contextmanager,suppress
+from contextlib import contextmanager,nullcontext,suppress
 from dataclasses import dataclass,replace
 from fastai.basics import *
 from fastai.callback.channelslast import ChannelsLast
@@ -272,9 +272,16 @@ def _watch(model, layer, xb, keep):
     if layer not in mods: raise ValueError(f"the model has no layer {layer!r}; it has {', '.join(n for n in list(mods)[-8:] if n)}")
     return mods[layer].register_forward_hook(lambda m,i,o: keep.__setitem__(0, F.adaptive_avg_pool2d(o,1) if o.ndim==4 else o))
 
-def _in_order(dls):
-    "The training samples in order and, where the loaders know how, without augmentation"
-    return dls.train_eval(512) if hasattr(dls, 'train_eval') else dls.train.new(shuffle=False, drop_last=False)
+@contextmanager
+def plain_loader(dls):
+    "A loader of the training samples in order, not augmented"
+    dl = dls.train
+    if hasattr(dls, 'train_eval'): yield dls.train_eval(512)
+    elif not hasattr(dl, 'after_batch'): # a loader of torch
+        yield torch.utils.data.DataLoader(dl.dataset, batch_size=dl.batch_size or 1, num_workers=dl.num_workers, collate_fn=dl.collate_fn)
+    else:
+        ds = dl.dataset
+        with ds.set_split_idx(1) if hasattr(ds, 'set_split_idx') else nullcontext(): yield dl.new(shuffle=False, drop_last=False)
 
 def _batches(x, bs):
     "Inputs only, from a loader or a tensor"
@@ -292,19 +299,20 @@ def extract_features(
     progress:bool=False, # Show a progress bar?
 ): # (n, d) float32 features on the CPU; with `logits` also (n, L) float32
     "Penultimate features, read in batches, in eval mode, without gradients (paper, section 3)"
+    args = dict(layer=layer, bs=bs, device=device, bf16=bf16, logits=logits, progress=progress)
     if isinstance(model, Learner):
-        dls,model = model.dls,model.model
         if x is None or isinstance(x, str):
             if x not in (None,'train','test'): raise ValueError(f"x must be 'train' or 'test', got {x!r}")
-            x = dls.valid if x=='test' else _in_order(dls)
+            with nullcontext(model.dls.valid) if x=='test' else plain_loader(model.dls) as dl: return extract_features(model.model, dl, **args)
+        model = model.model
     device = torch.device(device) if device is not None else next(model.parameters()).device
-    n = len(x) if isinstance(x, Tensor) else x.n
+    n,per = (len(x),bs) if isinstance(x, Tensor) else (len(x.dataset),x.batch_size) if not hasattr(x, 'n') else (x.n,x.bs)
     model,keep,feats,outs,i = model.to(device),[None],None,None,0
     first_xb = first(_batches(x, 2)).as_subclass(Tensor)[:2].to(device)
     hook,cast = _watch(model, layer, first_xb, keep),torch.autocast(device.type, torch.bfloat16, enabled=ifnone(bf16, bf16_supported(device)))
     try:
         with _eval_mode(model), cast:
-            batches,total = _batches(x, bs),math.ceil(n/(bs if isinstance(x,Tensor) else x.bs))
+            batches,total = _batches(x, bs),math.ceil(n/per)
             for xb in progress_bar(batches, total=total, leave=False) if progress else batches:
                 xb = xb.as_subclass(Tensor).to(device)
                 if xb.ndim==4: xb = xb.contiguous(memory_format=torch.channels_last)
@@ -406,10 +414,10 @@ def fitted_share(
     learn:Learner, # Any learner of a classifier
 )->float: # In [0, 1]
     "Share of the training labels that the network gives back, in eval mode"
-    dl = _in_order(learn.dls)
-    y = torch.cat([b[-1] for b in dl])
+    with plain_loader(learn.dls) as dl:
+        y,pred = torch.cat([b[-1].cpu() for b in dl]),extract_features(learn, dl, logits=True)[1].argmax(1)
     if y.ndim==2: y = y.argmax(1) # soft labels
-    return (extract_features(learn, dl, logits=True)[1].argmax(1)==y.cpu()).double().mean().item()
+    return (pred==y).double().mean().item()
 
 class StopAtFit(Callback):
     "Ends a training with the epoch after which a share of the training labels is fitted"

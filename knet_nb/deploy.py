@@ -10,11 +10,10 @@ __all__ = ['FeatureNet', 'feature_net', 'DeployedKNet']
 # %% ../nbs/08a_deploy.ipynb #ab3b57ac
 import importlib.util,json,math,threading
 import PIL.Image,knet_nb
-from contextlib import contextmanager,nullcontext
 from copy import deepcopy
 from fastai.basics import *
 from fastai.data.transforms import IntToFloatTensor,Normalize
-from .backbones import backbones,extract_features,find_head,mlp,n_weights
+from .backbones import backbones,extract_features,find_head,mlp,n_weights,plain_loader
 from .data import TensorDL,atomic_path,check_features,check_labels,check_lengths,load_tensors,save_tensors
 from .knet import KNet,fit_knet
 from .neighbors import choose_k,nearest,neighbor_labels
@@ -157,18 +156,6 @@ def __repr__(self:DeployedKNet):
     return (f"DeployedKNet: {'x'.join(map(str,self.shape))} {' or '.join(self.input_kinds.values())} -> {len(self.classes)} classes, "
             f"k={self.k} of 1..{self.knet.k_max}, {sum(p.numel() for p in self.parameters()):,} weights")
 
-# %% ../nbs/08a_deploy.ipynb #76ecee63
-@contextmanager
-def _plain_loader(dls):
-    "The training samples in order, not augmented"
-    dl = dls.train
-    if hasattr(dls, 'train_eval'): yield dls.train_eval(512)
-    elif not hasattr(dl, 'after_batch'): # a loader of torch
-        yield torch.utils.data.DataLoader(dl.dataset, batch_size=dl.batch_size or 1, num_workers=dl.num_workers, collate_fn=dl.collate_fn)
-    else:
-        ds = dl.dataset
-        with ds.set_split_idx(1) if hasattr(ds, 'set_split_idx') else nullcontext(): yield dl.new(shuffle=False, drop_last=False)
-
 # %% ../nbs/08a_deploy.ipynb #65db1465
 class _Inputs:
     "Inputs of a loader, one pass, for `extract_features`; the targets of the last pass are kept"
@@ -268,7 +255,7 @@ def to_knet(self:Learner,
     **kwargs
 )->DeployedKNet: # In eval mode, on the CPU; the learner and the random state are left as they were
     "Features of the training samples, their neighbours, kNet: all in one module. Raises `ValueError` for loaders, labels and ks that do not fit"
-    with no_random(seed),_plain_loader(self.dls) as dl:
+    with no_random(seed),plain_loader(self.dls) as dl:
         xb,feats,y,classes,norm = _read(self, dl, k_max, labels, layer, normalize, classes, progress)
         device = next(self.model.parameters()).device
         nl = neighbor_labels(nearest(feats, k=k_max, metric=metric, device=device, progress=progress or None)[1].cpu(), y)

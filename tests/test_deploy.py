@@ -3,18 +3,18 @@ import importlib.util,json,random,subprocess,sys,threading
 import numpy as np,PIL.Image,pytest,torch
 from copy import deepcopy
 from pathlib import Path
-from fastai.basics import CrossEntropyLossFlat,DataLoaders,Learner
+from fastai.basics import CrossEntropyLossFlat,DataLoaders,Datasets,Learner,TensorCategory
 from fastai.data.block import MultiCategoryBlock,RegressionBlock
 from fastai.data.transforms import Normalize,get_image_files
-from fastai.vision.augment import RandomResizedCropGPU,Resize,aug_transforms
-from fastai.vision.core import PILImage,imagenet_stats
+from fastai.vision.augment import RandTransform,RandomResizedCropGPU,Resize,aug_transforms
+from fastai.vision.core import PILImage,TensorImage,imagenet_stats
 from fastai.vision.data import ImageDataLoaders
 from fastai.vision.learner import vision_learner
 from forked import Children
 from sklearn.datasets import load_digits
 from torch import nn
 from torchvision.models import resnet18
-from knet_nb.backbones import extract_features,mlp,preliminary_learner,resnet20
+from knet_nb.backbones import extract_features,fitted_share,mlp,preliminary_learner,resnet20
 from knet_nb.data import checksum,from_arrays
 import knet_nb.deploy as deploy
 from knet_nb.deploy import DeployedKNet,FeatureNet,feature_net
@@ -87,7 +87,7 @@ def test_vision_learner(learn18, knet18, folder):
 
 def test_features_are_read_without_augmentation(learn18, knet18):
     "The data set gives what the valid loader would give for the same files, in their order"
-    with deploy._plain_loader(learn18.dls) as dl: xs,ys = zip(*dl)
+    with deploy.plain_loader(learn18.dls) as dl: xs,ys = zip(*dl)
     want = learn18.dls.test_dl(learn18.dls.train.items, with_labels=True)
     assert torch.equal(torch.cat(xs), torch.cat([b[0] for b in want])) and torch.equal(torch.cat(ys), torch.cat([b[1] for b in want]))
     assert learn18.dls.train.dataset.split_idx==0
@@ -362,3 +362,13 @@ def test_cuda(images, tmp_path):
     want = knet.predict_proba(images.x_test)
     assert torch.allclose(knet.cuda().predict_proba(images.x_test), want, atol=1e-3)
     knet.export(tmp_path/'m.pt2')
+
+def test_features_of_augmented_loaders_are_not_augmented():
+    class Shake(RandTransform):
+        split_idx = 0
+        def encodes(self, x:TensorImage): return x+torch.randn_like(x)
+    x = torch.rand(40, 3, 8, 8)
+    ds = Datasets(range(40), [[lambda i: TensorImage(x[i])], [lambda i: TensorCategory(i%2)]], splits=(list(range(32)),list(range(32,40))))
+    learn = Learner(ds.dataloaders(bs=8, after_item=[Shake()], device='cpu'), nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), loss_func=CrossEntropyLossFlat())
+    torch.testing.assert_close(extract_features(learn, 'train', bf16=False), x[:32].flatten(1))
+    assert 0<=fitted_share(learn)<=1
