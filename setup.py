@@ -25,7 +25,7 @@ setup(
         'Programming Language :: Python :: 3'] + [f'Programming Language :: Python :: {v}' for v in cfg['python_versions'].split()],
     python_requires=f">={cfg['min_python']}",
     install_requires=lines('requirements'),
-    extras_require=dict(dev=lines('dev_requirements'), ray=lines('ray_requirements')),
+    extras_require={k.removesuffix('_requirements'):lines(k) for k in cfg if k.endswith('_requirements')},
     packages=find_packages(include=[f'{lib}*']),
     package_data={lib: ['*.csv']},
     entry_points=dict(console_scripts=lines('console_scripts'), nbdev=[f'{lib} = {lib}._modidx:d']),

@@ -11,3 +11,5 @@ from knet_nb.experiments import *
 from knet_nb.analysis import *
 from knet_nb.suite import *
 from knet_nb.claims import *
+from knet_nb.cleaning import *
+from knet_nb.deploy import *
