@@ -39,9 +39,11 @@ def test_metadata_text(meta, cfg, root):
     assert set(cfg['python_versions'].split()) <= {o.split(' :: ')[-1] for o in meta.get_all('Classifier')}
 
 def test_requirements(meta, cfg):
-    expect = lines(cfg['requirements']) + [f"{o}; extra == '{e}'" for e in ('dev','ray') for o in lines(cfg[f'{e}_requirements'])]
+    extras = [k.removesuffix('_requirements') for k in cfg if k.endswith('_requirements')]
+    expect = lines(cfg['requirements'])
+    expect += [f"{o}; extra == '{e}'" for e in extras for o in lines(cfg[f'{e}_requirements'])]
     assert set(map(Requirement, meta.get_all('Requires-Dist'))) == set(map(Requirement, expect))
-    assert sorted(meta.get_all('Provides-Extra')) == ['dev','ray']
+    assert sorted(meta.get_all('Provides-Extra')) == sorted(extras) and {'dev','onnx','ray'}<=set(extras)
 
 def test_every_requirement_has_a_lower_bound(cfg):
     for o in lines(cfg['requirements']): assert [s.operator for s in Requirement(o).specifier] == ['>='], o
