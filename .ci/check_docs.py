@@ -1,9 +1,21 @@
-"Run nbdev's documentation filters over every notebook, and check that the sidebar lists every page. Needs no Quarto."
-import sys, yaml
+"Run nbdev's documentation filters over every notebook; check that the sidebar lists every page and that links lead to one. Needs no Quarto."
+import json, re, sys, yaml
+from pathlib import PurePosixPath as Path
 from tree import tree_copy
 
 def pages(items):
     for o in items: yield from pages(o['contents']) if isinstance(o, dict) else [o]
+
+def dead_links(d, nbs):
+    "Relative links of the notebooks' text to .html pages that the site will not have: 07a_suite.ipynb becomes suite.html"
+    from nbdev.doclinks import nbpath2html
+    html = {nbpath2html(Path(n)).as_posix() for n in nbs}
+    for n in sorted(nbs):
+        for c in json.loads((d/'nbs'/n).read_text(encoding='utf-8'))['cells']:
+            for link in re.findall(r'\]\((?!https?:)([^)#]+\.html)', ''.join(c['source'])) if c['cell_type']=='markdown' else ():
+                parts = []
+                for o in (Path(n).parent/link).parts: parts = parts[:-1] if o=='..' else parts+[o]
+                if '/'.join(parts) not in html: yield f'{n}: {link}'
 
 def main():
     with tree_copy() as d:
@@ -13,6 +25,7 @@ def main():
         nbs = {f.relative_to(d/'nbs').as_posix() for f in nbglob(d/'nbs', as_path=True)}
         listed = list(pages(yaml.safe_load((d/'nbs/sidebar.yml').read_text())['website']['sidebar']['contents']))
         if nbs!=set(listed) or len(listed)!=len(nbs): sys.exit(f'nbs/sidebar.yml and the notebooks differ in: {sorted(nbs^set(listed))}')
+        if dead := list(dead_links(d, nbs)): sys.exit(f'Links to pages that there are not: {dead}')
         refresh_quarto_yml()
         done = {f.relative_to(d/'_proc').as_posix() for f in proc_nbs(n_workers=0, force=True).rglob('*.ipynb')}
         if done!=nbs: sys.exit(f'Not processed: {sorted(nbs-done)}')
