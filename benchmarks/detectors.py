@@ -4,10 +4,10 @@
     knet-run --suite human                                         # CIFAR-10N: real human errors
     knet-run --suite paper --only cifar10,resnet20 --seeds 0       # CIFAR-10 with noise put in
     knet-run --suite fashion
-    python benchmarks/issues.py --only fashion --seeds 0,1,2
+    python benchmarks/detectors.py --only fashion --seeds 0,1,2
 
 All methods get the same penultimate features of the network that was trained on the same noisy labels; the clean labels are used to judge
-only. Rows (data, noise, seed, method) go to results/issues/results.csv: AUROC and average precision of the ranking, F1 of what is flagged, the
+only. Rows (data, noise, seed, method) go to results/detectors/results.csv: AUROC and average precision of the ranking, F1 of what is flagged, the
 share of right suggestions among the labels that are flagged and wrong, and seconds from features to ranking. What is there is not run again."""
 from pathlib import Path
 import time
@@ -62,9 +62,9 @@ def main(
     seeds:str='0,1,2', # Seeds of the units; human labels, which have one network here, are rated with all of them
     runs:str='runs', # Folder in which the suites' runs lie
     methods:str='kNet,kNN votes,softmax of the network,cleanlab', # Which
-    out:str=None, # Folder (default: results/issues)
+    out:str=None, # Folder (default: results/detectors)
 ):
-    path = Path(out or Path(__file__).parents[1]/'results/issues')/'results.csv'
+    path = Path(out or Path(__file__).parents[1]/'results/detectors')/'results.csv'
     rows = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=['data','noise','rate','seed','method'])
     for suite in suites.split(','):
         try: units = suite_configs(suite, seeds=ints(seeds, 'seeds'), only=only)
