@@ -27,6 +27,6 @@ setup(
     install_requires=lines('requirements'),
     extras_require=dict(dev=lines('dev_requirements'), ray=lines('ray_requirements')),
     packages=find_packages(include=[f'{lib}*']),
-    package_data={lib: ['*.csv']},
+    package_data={lib: ['*.csv','*.html']},
     entry_points=dict(console_scripts=lines('console_scripts'), nbdev=[f'{lib} = {lib}._modidx:d']),
     zip_safe=False)
