@@ -41,7 +41,7 @@ class KNet(nn.Module):
     def standardise(self, x): return (x-self.mean)/self.std
 
     def embed(self, x, k): # (b, d) and k -> (b, hidden), the 'penultimate layer of kNet' in Figure 4
-        k = torch.as_tensor(k, device=x.device, dtype=x.dtype).expand(len(x))
+        k = torch.as_tensor(k, device=x.device, dtype=x.dtype).expand(x.shape[0]) # len(x) would fix the batch size in an exported program
         x = torch.cat([self.standardise(x), self.scale_k(k)[:,None]], 1)
         return self.bn(F.relu(self.fc1(x))) if self.hidden else x
 
