@@ -8,11 +8,10 @@ Docs: https://knet-nb.github.io/knet_nb/report.html.md"""
 __all__ = ['issue_cols', 'fixes', 'results', 'rank_issues', 'noise_rate', 'thumbnail', 'fill_page', 'confused_classes',
            'label_report', 'Samples', 'decode_images', 'read_folder', 'column_kinds', 'pick_column', 'number_classes',
            'match_columns', 'numeric_columns', 'vector_column', 'read_table', 'read_samples', 'fix_labels', 'check_out',
-           'write_whole', 'SayEpochs', 'Cleaning', 'ImageFeatures', 'load_backbone', 'knet_clean', 'write_results',
-           'main']
+           'write_whole', 'SayEpochs', 'Cleaning', 'knet_clean', 'write_results', 'main']
 
-# %% ../nbs/08b_report.ipynb #8e36eef7
-import base64,fnmatch,hashlib,io,json,re,sys,time
+# %% ../nbs/08b_report.ipynb #65460538
+import base64,fnmatch,hashlib,io,json,re,time
 from contextlib import ExitStack,suppress
 from dataclasses import asdict,dataclass,field
 from importlib.resources import files
@@ -20,9 +19,10 @@ import PIL.Image,PIL.ImageOps,pyarrow as pa,pyarrow.parquet as pq,knet_nb
 from fastai.basics import *
 from fastai.data.transforms import get_image_files,image_extensions
 from fastcore.script import call_parse
-from .backbones import ResumableFit,backbones,bf16_supported,extract_features,get_recipe,make_backbone,preliminary_learner
+from .backbones import ResumableFit,bf16_supported,extract_features,get_recipe,make_backbone,preliminary_learner
 from .cleaning import KNetClassifier
-from .data import _cached,_decode_images,_label_cols,_open_image,_parquet_classes,atomic_path,channel_stats,check_features,check_lengths,checksum,from_arrays,load_data,load_tensors,save_tensors
+from .data import _cached,_decode_images,_label_cols,_open_image,_parquet_classes,atomic_path,channel_stats,check_features,check_lengths,checksum,from_arrays,load_data
+from .deploy import DeployedKNet,make_features
 from .experiments import Experiment,_key,_quiet,run_command
 from .knet import KNet
 
@@ -43,7 +43,7 @@ def noise_rate(
 )->float: # In [0, 1]; 0 without samples
     "A cautious estimate of the share of wrong labels"
     usual = issues.p_given.groupby(issues.given.to_numpy()).mean()
-    sure = (issues.given!=issues.suggested).to_numpy()&(issues.p_suggested.to_numpy()>=usual.reindex(issues.suggested).fillna(1).to_numpy())
+    sure = issues.is_issue.to_numpy(bool)&(issues.p_suggested.to_numpy()>=usual.reindex(issues.suggested).fillna(1).to_numpy())
     return float(sure.mean()) if len(sure) else 0.
 
 # %% ../nbs/08b_report.ipynb #a8c625c0
@@ -232,7 +232,7 @@ def _with_images(s, cells, names, size, skip_broken, files, column=None):
     if found: raise ValueError(f"no image of class {s.classes[found[0]]} can be decoded: repair its images, or leave the class out")
     s.labels,s.rows,s.ids,s.images = s.labels[ok],s.rows[ok],s.ids.iloc[ok].reset_index(drop=True),[cells[i] for i in ok]
     h,w = s.x.shape[2:]
-    s.notes.append(f"features: learned from the images, at {w}x{h} pixels")
+    s.notes.append(f"Features: learned from the images, at {w}x{h} pixels")
     return s
 
 def _check_classes(s):
@@ -255,7 +255,7 @@ def read_folder(
     names,label = [f.relative_to(path).as_posix() for f in found],[f.relative_to(root).parts[0] for f in found]
     classes,y = np.unique(label, return_inverse=True)
     s = Samples(path, pd.DataFrame(dict(path=pd.Series(names, dtype=object))), y, classes.tolist(), np.arange(len(y)))
-    if train: s.notes.append(f"only the part {train.name}/ was looked at; other parts have their own run, such as knet-clean {path/'test'}")
+    if train: s.notes.append(f"Only the part {train.name}/ was looked at")
     return _with_images(_check_classes(s), names, names, size, skip_broken, found)
 
 # %% ../nbs/08b_report.ipynb #8af3a49f
@@ -445,7 +445,7 @@ def _with_values(s, kinds, column):
     "Values for the page, with columns that are no features first, and a note on what was used"
     other = [c for c,k in kinds.items() if c!=s.label and c not in s.columns]
     used = f'{s.features.shape[1]}-d vectors of {s.columns[0]!r}' if s.stats is None else f'{len(s.columns)} columns, standardised ({_some(s.columns, 6)})'
-    s.notes.append(f'features: {used}'+(f'; not used: {_some(other, 6)}' if other else ''))
+    s.notes.append(f'Features: {used}'+(f'; not used: {_some(other, 6)}' if other else ''))
     if s.images is not None: return s
     show = [c for c in other if kinds[c] in ('number','other')]+[c for c in s.columns if s.stats is not None]
     s.shown = pd.DataFrame({c:column(c).tolist() for c in show}, index=range(len(s)))
@@ -502,8 +502,8 @@ def _relabel(t, label, rows, like, flagged):
     res = t.iloc[rows].assign(**{label:t[label].to_numpy()[like]})
     return res if flagged is None else res.assign(**{mark:flagged})
 
-# %% ../nbs/08b_report.ipynb #ed2aa95c
-results = 'issues.csv','cleaned.csv','cleaned.parquet','model.safetensors','backbone.safetensors','report.html'
+# %% ../nbs/08b_report.ipynb #fb66bc17
+results = 'issues.csv','cleaned.csv','cleaned.parquet','model.safetensors','deployed.safetensors','report.html'
 _about = 'knet-clean.json'
 
 def check_out(
@@ -578,7 +578,7 @@ def features(self:Cleaning):
             self.say(f'training {self.backbone} on the labels as they are: {self.recipe.n_epochs(len(learn.dls.train))} epochs')
             with _quiet(learn): learn.fit_recipe(cbs=[ResumableFit(ckpt, key=key), SayEpochs(self.say)])
         mean,std = channel_stats(s.x)
-        return {f'model.{k}':v for k,v in learn.model.state_dict().items()}|dict(features=extract_features(learn,'train'), mean=mean, std=std),{}
+        return {f'model.{k}':v for k,v in learn.model.state_dict().items()}|dict(features=extract_features(learn, 'train', bf16=False), mean=mean, std=std),{}
     t,_ = self.stage('network', key, make)
     ckpt.unlink(missing_ok=True)
     return key,t.pop('features'),t
@@ -601,28 +601,19 @@ def issues(self:Cleaning):
         knet.mean.mul_(std).add_(mean); knet.std.mul_(std)
     return pd.DataFrame({n:t[n].numpy() for n in issue_cols}),knet.eval(),meta['k'],net
 
-# %% ../nbs/08b_report.ipynb #19015de9
-class ImageFeatures(nn.Module):
-    "uint8 images (b, c, h, w) to penultimate features (b, d)"
-    def __init__(self, body, mean, std):
-        super().__init__()
-        self.body = body
-        self.register_buffer('mean', mean.view(1,-1,1,1)); self.register_buffer('std', std.view(1,-1,1,1))
-    def forward(self, x): return self.body((x.float()/255-self.mean)/self.std)
-
-def load_backbone(
-    path, # backbone.safetensors of `knet_clean`
-)->nn.Module: # In eval mode; its features are what model.safetensors (`KNet.load`) takes
-    "The network that features were read from. Raises `FileNotFoundError`, or `ValueError` for another file"
-    t,meta = load_tensors(path)
-    if meta.get('kind')!='backbone': raise ValueError(f"{path} holds {meta.get('kind', 'something else')!r}, not a backbone of knet-clean")
-    x = torch.zeros(2, *meta['shape'], dtype=torch.uint8)
-    n = len(meta['classes'])
-    with no_random(): model = make_backbone(meta['backbone'], from_arrays(x, [0]*2, x, [0]*2, classes=['']) if n==1 else _blank(x[:1], n))
-    model.load_state_dict({k[6:]:v for k,v in t.items() if k.startswith('model.')})
-    return ImageFeatures(model[:-1], t['mean'], t['std']).eval()
-
-def _blank(x, n): return from_arrays(x.expand(n, *x.shape[1:]), range(n), x, [0], classes=range(n))
+# %% ../nbs/08b_report.ipynb #3da30f3e
+@patch
+def deployed(self:Cleaning,
+    knet:KNet, # On the network's features
+    k:int, # That was chosen
+    net:dict, # The network's weights, and mean and std of the images
+)->DeployedKNet:
+    "Images to class probabilities, in one module"
+    s = self.samples
+    with no_random(): model = make_backbone(self.backbone, self._data()).eval()
+    model.load_state_dict({n[6:]:v for n,v in net.items() if n.startswith('model.')})
+    features = make_features(model, torch.zeros(2, *s.x.shape[1:]))
+    return DeployedKNet(features, knet, s.classes, s.x.shape[1:], k, [net[n].view(1,-1,1,1) for n in ('mean','std')], div=255.)
 
 # %% ../nbs/08b_report.ipynb #80f285ac
 @call_parse
@@ -656,8 +647,10 @@ def knet_clean(
     s = read_samples(data, label, features, embedding, image, size, skip_broken)
     say(f'{s.path}: {len(s):,} samples, {len(s.classes)} classes')
     for n in s.notes: say(f'  {n}')
+    told = len(s.notes)
     c = Cleaning(s, out, backbone, recipe, epochs, not no_flip, k_max, metric, seed, device, not quiet)
     res = write_results(c, fix, thumbs, rows)
+    for n in s.notes[told:]: say(f'  {n}')
     say(f"{res.is_issue.sum():,} of {len(s):,} labels look wrong ({res.is_issue.mean():.1%})")
     for n,what in _written(out).items(): say(f'  {out/n}: {what}')
     return res
@@ -682,13 +675,15 @@ def write_results(
     names = np.asarray(s.classes, object)
     named = d.assign(given=names[d.given], suggested=names[d.suggested])
     ranked = pd.concat([s.ids, named], axis=1).iloc[rank_issues(d)].reset_index(drop=True)
+    if (agree := (d.given==d.suggested).mean())<.5: s.notes.append(f'kNet agrees with only {agree:.0%} of the labels. Either most are wrong, or the features do not tell the classes apart: '
+                                                                   'take flags as hints, do not fix labels by them')
     clean = fix_labels(s, d.suggested.to_numpy(), d.is_issue.to_numpy(), fix)
     page = partial(label_report, named.set_index(s.ids.iloc[:,-1].astype(object)), images=s.images, values=s.shown, title=f'Label issues: {s.path.name}',
                    classes=s.classes, folder=s.folder, thumbs=thumbs, rows=rows, notes=s.notes, id=s.ids.columns[-1])
     name,write = ('cleaned.parquet',pq.write_table) if isinstance(clean, pa.Table) else ('cleaned.csv',_to_csv)
     writers = {'issues.csv':partial(_to_csv, ranked), name:partial(write, clean), 'model.safetensors':knet.save, 'report.html':page,
                _about:lambda p: p.write_text(_about_text(c, d, k, fix))}
-    if net: writers['backbone.safetensors'] = lambda p: save_tensors(p, net, kind='backbone', backbone=c.backbone, shape=s.x.shape[1:], classes=s.classes)
+    if net: writers['deployed.safetensors'] = c.deployed(knet, k, net).save
     write_whole(c.out, writers)
     for n in results:
         if n not in writers: (c.out/n).unlink(missing_ok=True) # of an earlier run with other options
@@ -696,7 +691,7 @@ def write_results(
 
 # %% ../nbs/08b_report.ipynb #dcde5f6d
 _what = {'issues.csv':'all samples, the most doubtful first', 'cleaned.csv':'the labels, fixed', 'cleaned.parquet':'the table with labels fixed',
-         'model.safetensors':'kNet (KNet.load)', 'backbone.safetensors':'the network its features come from (load_backbone)', 'report.html':'a page to look through, in any browser'}
+         'model.safetensors':'kNet (KNet.load)', 'deployed.safetensors':'network and kNet, images to probabilities (DeployedKNet.load)', 'report.html':'a page to look through, in any browser'}
 def _written(out): return {n:w for n,w in _what.items() if (out/n).exists()}
 
 def main(
