@@ -211,7 +211,7 @@ def decode_images(
     if not bad: raise
     if len(bad)==len(cells) or not skip_broken:
         raise ValueError(f"{len(bad)} of {len(cells)} images cannot be decoded: {_some([f'{names[i]} ({why[i]})' for i in bad], 3)}; "
-                         "repair or remove them, or leave them out with skip_broken=True (--skip_broken)")
+                         "repair or remove them, or leave them out with skip_broken=True (--skip-broken)")
     ok = np.delete(ok, bad)
     return _decode_images([cells[i] for i in ok], 'images', folder, size),ok
 
