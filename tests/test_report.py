@@ -62,16 +62,16 @@ def test_folder():
     assert list(df)==['path',*R.issue_cols] and len(df)==300 and set(df.path)=={f'{c}/{i:03}.png' for i,c in enumerate(given)}
     assert (df.path==res.path).all() and df.is_issue.is_monotonic_decreasing
     for _,g in df.groupby('is_issue'): assert g.score.is_monotonic_increasing
-    num = df.path.str.extract(r'(\d+)\.png')[0].astype(int).to_numpy()
+    num = df.path.str.extract(r'(\d+)\.png')[0].astype(int).to_numpy(copy=True)
     assert (df.given==given[num]).all() and df.score.between(0,1).all()
     wrong = given[num]!=true[num]
     assert wrong[:20].mean()>.8 and (df.suggested[:20]==true[num][:20]).mean()>.8
     clean = pd.read_csv('out/cleaned.csv', keep_default_na=False).set_index('path').loc[df.path]
     assert (clean.label.to_numpy()==np.where(df.is_issue, df.suggested, df.given)).all() and (clean.given.to_numpy()==df.given).all()
     m,d = KNet.load('out/model.safetensors'),DeployedKNet.load('out/deployed.safetensors')
-    p = d.predict_proba(torch.tensor(x.copy())[num,None])
+    p = d.predict_proba(torch.tensor(x)[num,None])
     assert m.n_classes==3 and d.classes==sorted(set(given)) and d.k==json.load(open('out/knet-clean.json'))['k']
-    col = df.given.map({c:i for i,c in enumerate(d.classes)}).to_numpy()
+    col = df.given.map({c:i for i,c in enumerate(d.classes)}).to_numpy(copy=True)
     np.testing.assert_allclose(p[np.arange(300),col], df.p_given, atol=2e-3)
 
 def test_names_of_all_kinds():
@@ -306,26 +306,35 @@ def test_killed_while_writing(tmp_path):
     df.to_csv('a.csv', index=False)
     knet_clean('a.csv', 'good', quiet=True)
     good = {n:Path('good',n).read_bytes() for n in os.listdir('good') if n!='stages'}
-    code = """
-import os,signal
-from knet_nb.report import knet_clean
-os.chdir({dir!r})
-real,seen = os.replace,[0]
-def replace(*a):
-    seen[0] += 1
-    if seen[0]=={n}: os.kill(os.getpid(), signal.SIGKILL)
-    real(*a)
-os.replace = replace
-knet_clean('a.csv', 'out', quiet=True)"""
     shutil.copytree('good/stages', 'out/stages') # killed trainings are tested elsewhere
-    with Children(OMP_NUM_THREADS='1') as kids:
-        for n in range(1, 12):
-            [(rc,_,said)] = kids.run(code.format(dir=str(tmp_path), n=n))
-            if rc==0: break
-            assert rc==-9, said
-            for f in Path('out').glob('[!.]*.*'): assert f.read_bytes()==good[f.name], f
-    assert rc==0 and n==8 # five results, two of them with a temporary file of their own, and the run that is not killed
-    assert good=={n:Path('out',n).read_bytes() for n in os.listdir('out') if n!='stages' and not n.startswith('.')}
+    kills = 2,4,7,8 # five results, two of them with a temporary file of their own; the last run is not killed
+    code = f"""
+import json,os,signal
+from knet_nb.report import knet_clean
+os.chdir({str(tmp_path)!r})
+real,seen = os.replace,[0]
+def run(n): # killed before the n-th file takes its place
+    def replace(*a):
+        seen[0] += 1
+        if seen[0]==n: os.kill(os.getpid(), signal.SIGKILL)
+        real(*a)
+    os.replace = replace
+    knet_clean('a.csv', 'out', quiet=True)
+    os._exit(0)
+def files(): return {{p:open('out/'+p,'rb').read().hex() for p in os.listdir('out') if p[0]!='.' and p!='stages'}}
+for n in {kills}:
+    pid = os.fork()
+    if not pid: run(n)
+    rc = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    json.dump([rc,files()], open(f'{{n}}.json','w'))
+"""
+    with Children(OMP_NUM_THREADS='1') as kids: [(rc,_,said)] = kids.run(code)
+    assert rc==0, said
+    for n in kills:
+        rc,there = json.load(open(f'{n}.json'))
+        assert rc==(-9 if n<8 else 0), (n,rc,said)
+        assert all(bytes.fromhex(v)==good[k] for k,v in there.items()), n
+    assert set(there)==set(good)
 
 def test_help(capsys):
     with pytest.raises(SystemExit) as e: main(['--help'])
@@ -444,9 +453,10 @@ def test_page_of_images(open_page):
     page.fill('#search', 'nothing like it')
     assert status()=='no samples' and page.get_by_text('No sample fits').is_visible()
     page.fill('#search', '')
+    rows = page_data('a.html')['rows']
     for by,col,up in (('score-down','score',False),('given','given',True),('suggested','suggested',True)):
         page.select_option('#sort', by)
-        got = [page_data('a.html')['rows'][int(r)] for r in page.eval_on_selector_all('.card', 'c => c.map(e => e.dataset.row)')]
+        got = [rows[int(r)] for r in page.eval_on_selector_all('.card', 'c => c.map(e => e.dataset.row)')]
         col = [r[{'score':5,'given':1,'suggested':2}[col]] for r in got]
         assert col==sorted(col, reverse=not up)
     page.select_option('#sort', 'name'); page.select_option('#size', '24')
