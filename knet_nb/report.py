@@ -19,11 +19,11 @@ import PIL.Image,PIL.ImageOps,pyarrow as pa,pyarrow.parquet as pq,knet_nb
 from fastai.basics import *
 from fastai.data.transforms import get_image_files,image_extensions
 from fastcore.script import call_parse
-from .backbones import ResumableFit,bf16_supported,extract_features,get_recipe,make_backbone,preliminary_learner
+from .backbones import ResumableFit,bf16_supported,extract_features,make_backbone,preliminary_learner
 from .cleaning import KNetClassifier
 from .data import _cached,_decode_images,_label_cols,_open_image,_parquet_classes,atomic_path,channel_stats,check_features,check_lengths,checksum,from_arrays,load_data
 from .deploy import DeployedKNet,make_features
-from .experiments import Experiment,_key,_quiet,run_command
+from .experiments import Config,Experiment,_key,_quiet,run_command
 from .knet import KNet
 
 # %% ../nbs/08b_report.ipynb #ecb2f647
@@ -549,13 +549,11 @@ class Cleaning:
     "Samples, and how their features and issues are found; `out` keeps the stages"
     stage,stage_path = Experiment.stage,Experiment.stage_path
     def __init__(self, samples, out, backbone='resnet20', recipe='fast', epochs=None, hflip=True, k_max=101, metric='euclidean', seed=0, device=None, verbose=True):
+        c = Config(backbone=backbone, recipe=recipe, epochs=epochs, k_max=k_max, ks=(1,), metric=metric, device=device) # says what is wrong with them
+        if recipe=='ieg': raise ValueError("the recipe 'ieg' needs samples that are known to be clean: use fast, paper or memorise")
+        if seed<0: raise ValueError(f"seed must be 0 or more, got {seed}")
         store_attr()
-        self.until = None
-        self.recipe = get_recipe(recipe, epochs=epochs)
-        self.device = str(torch.device(device) if device else default_device())
-        self.k_max = min(k_max, len(samples)-1)
-        if k_max<1: raise ValueError(f"k_max must be at least 1, got {k_max}")
-        if metric not in ('euclidean','cosine'): raise ValueError(f"unknown metric {metric!r}: known are euclidean, cosine")
+        self.until,self.recipe,self.device,self.k_max = None,c.full_recipe,c.device,min(k_max, len(samples)-1)
         if samples.x is not None:
             with no_random(): make_backbone(backbone, self._data()) # it has to take these samples
     def say(self, msg):
@@ -665,6 +663,7 @@ def _about_text(c, d, k, fix):
                  label=None if s.source is None else s.label, features=list(s.columns) or c.backbone, metric=c.metric, seed=c.seed, notes=s.notes)
     return json.dumps(about|dict(recipe=None if s.x is None else asdict(c.recipe), version=knet_nb.__version__), indent=1)+'\n'
 
+# %% ../nbs/08b_report.ipynb #ed9ec4fd
 def write_results(
     c:Cleaning, # The work
     fix:str='suggest', # See `fix_labels`
