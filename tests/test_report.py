@@ -392,7 +392,7 @@ def test_thumbnails_left_out():
 def test_no_samples_and_no_issues():
     label_report(frame(30, 0), 'a.html')
     got = page_data('a.html')
-    assert got['matrix']['classes']==[] and ['flagged','0 (0.0%)'] in got['numbers']
+    assert got['matrix']['classes']==[] and ['flagged','0'] in got['numbers'] and ['estimated noise rate','0.0%'] in got['numbers']
     label_report(frame(30).iloc[:0], 'b.html', classes=nasty)
     assert page_data('b.html')['rows']==[]
     with pytest.raises(ValueError, match='missing'): label_report(frame(30), 'c.html', classes=['cat'])
