@@ -531,7 +531,7 @@ class SayEpochs(Callback):
         now = time.perf_counter()
         if now-self._said<self.every: return
         self._said = now
-        self.say(f'epoch {self.epoch+1} of {self.n_epoch}, loss {self.recorder.smooth_loss.value:.3f}')
+        self.say(f'epoch {self.epoch+1} of {self.n_epoch}, loss {float(self.recorder.smooth_loss.value):.3f}')
 
 # %% ../nbs/08b_report.ipynb #43c72189
 def _say(msg): print(str(msg).encode('utf-8', 'backslashreplace').decode(), flush=True) # a file name may be no text at all
