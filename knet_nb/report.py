@@ -10,10 +10,10 @@ __all__ = ['issue_cols', 'fixes', 'result_files', 'rank_issues', 'thumbnail', 'f
            'numeric_columns', 'vector_column', 'read_table', 'read_samples', 'fix_labels', 'check_out', 'write_whole',
            'SayEpochs', 'Cleaning', 'knet_clean', 'write_results', 'main']
 
-# %% ../nbs/08b_report.ipynb #65460538
+# %% ../nbs/08b_report.ipynb #1d1be489
 import base64,fnmatch,hashlib,io,json,re,time
 from contextlib import ExitStack,suppress
-from dataclasses import asdict,dataclass,field
+from dataclasses import asdict,dataclass,field,replace
 from importlib.resources import files
 import PIL.Image,PIL.ImageOps,pyarrow as pa,pyarrow.parquet as pq,knet_nb
 from fastai.basics import *
@@ -544,7 +544,8 @@ class Cleaning:
         if recipe=='ieg': raise ValueError("the recipe 'ieg' needs samples that are known to be clean: use fast, paper or memorise")
         if seed<0: raise ValueError(f"seed must be 0 or more, got {seed}")
         store_attr()
-        self.until,self.recipe,self.device,self.k_max = None,c.full_recipe,c.device,min(k_max, len(samples)-1)
+        self.until,self.device,self.k_max = None,c.device,min(k_max, len(samples)-1)
+        self.recipe = replace(c.full_recipe, min_steps=0) # few images get no more epochs: they would be learned by heart, mistakes too
         if samples.x is not None:
             with no_random(): make_backbone(backbone, self._data()) # it has to take these samples
     def say(self, msg):
@@ -617,8 +618,8 @@ def knet_clean(
     size:int=None, # Pixels a side that images are resized to (default: 64 if they differ in size or are larger than 128)
     skip_broken:bool=False, # Leave out images that cannot be decoded, instead of stopping
     backbone:str='resnet20', # Network that learns features from images: resnet20, cnn, resnet29 or mlp
-    recipe:str='fast', # How it is trained: fast, paper or memorise
-    epochs:int=None, # Its epochs, instead of the recipe's
+    recipe:str='fast', # How it is trained: fast, or paper and memorise, which are long and find less
+    epochs:int=None, # Its epochs, instead of the recipe's (fast: 14). With many, the mistakes are learned by heart and not found
     no_flip:bool=False, # Do not mirror images in its training: for digits, text, left and right
     k_max:int=101, # Largest number of neighbours
     metric:str='euclidean', # Of the neighbours: euclidean or cosine
