@@ -13,3 +13,4 @@ from knet_nb.suite import *
 from knet_nb.claims import *
 from knet_nb.cleaning import *
 from knet_nb.deploy import *
+from knet_nb.report import *

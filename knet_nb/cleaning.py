@@ -53,7 +53,8 @@ def _check_params(self:KNetClassifier):
     least('k_max', 1); least('epochs', 1)
     if self.k is not None: least('k', 1)
     if self.batch_size is not None: least('batch_size', 2)
-    if not (isinstance(self.width, str) and self.width in ('auto','paper')): need(_whole(self.width) and self.width>=0, 'width', "'auto', 'paper' or a whole number")
+    w = self.width
+    need(_whole(w) and w>=0 or isinstance(w, str) and w in ('auto','paper'), 'width', "'auto', 'paper' or a whole number")
     for name,known in dict(metric=('euclidean','cosine'), search=('auto','exact','ivf'), loss=tuple(knet_losses)).items():
         need(isinstance(v := getattr(self, name), str) and v in known, name, ' or '.join(map(repr, known)))
     real = lambda v: isinstance(v, (int,float,np.number)) and not isinstance(v, bool)
@@ -79,7 +80,8 @@ def label_issues(
 )->pd.DataFrame: # n rows in the same order
     "given, suggested, p_given, p_suggested, score (low: probably wrong) and is_issue for each label. Raises `ValueError` for bad input"
     p = check_features(pred_probs, 'pred_probs').numpy()
-    if p.ndim!=2 or p.min()<0 or p.max()>1.001: raise ValueError(f"pred_probs must be (n, L) numbers in [0, 1], got shape {p.shape} in [{p.min()}, {p.max()}]")
+    if p.ndim!=2 or p.min()<0 or p.max()>1.001:
+        raise ValueError(f"pred_probs must be (n, L) numbers in [0, 1], got shape {p.shape} in [{p.min()}, {p.max()}]")
     y,rows = check_labels(labels, p.shape[1]).numpy(),np.arange(len(p))
     check_lengths(p, y)
     names = np.arange(p.shape[1]) if classes is None else np.asarray(classes)
@@ -150,7 +152,8 @@ def _fit_rows(self:KNetClassifier, X, y, seed):
     others = max(1, self.k_max_-self.include_self) # neighbours besides itself
     ids,self.recall_ = _search(X, rows, others, self.metric, self.search, self.recall, seed, self.device, self.progress)[1:]
     nl = neighbor_labels(ids, y)
-    self.k_ = min(choose_k(nl, own, L)+self.include_self, self.k_max_) if self.k is None else int(self.k)
+    block = max(1, 2**24//(nl.shape[1]*L)) # rows of votes for every k
+    self.k_ = int(self.k or min(choose_k(nl, own, L, block=block)+self.include_self, self.k_max_))
     if self.include_self: nl = torch.cat([own[:,None].to(nl.dtype), nl], 1)[:,:self.k_max_]
     Z,mean,std = _standardised(X, rows)
     bs = self.batch_size or min(1024, max(32, len(Z)//48))
@@ -158,7 +161,8 @@ def _fit_rows(self:KNetClassifier, X, y, seed):
     hidden = None if self.width=='auto' else self.width if self.width=='paper' else int(self.width)
     net = fit_knet(Z, nbr_labels=nl, n_classes=L, hidden=hidden, loss=self.loss, epochs=int(self.epochs), lr=float(self.lr), bs=int(bs),
                    seed=seed, device=self.device, progress=self.progress)
-    net.mean.copy_(torch.from_numpy(mean+std*net.mean.double().numpy())); net.std.copy_(torch.from_numpy(std*net.std.double().numpy()))
+    self.mean_,self.scale_ = mean+std*net.mean.double().numpy(),std*net.std.double().numpy()
+    net.mean.copy_(torch.from_numpy(self.mean_)); net.std.copy_(torch.from_numpy(self.scale_))
     return net
 
 # %% ../nbs/08_cleaning.ipynb #b721235f
@@ -183,15 +187,18 @@ def fit(self:KNetClassifier,
     self.label_issues_ = label_issues(y, self.pred_probs_, self.classes_, index)
     return self
 
-# %% ../nbs/08_cleaning.ipynb #b544f2ee
+# %% ../nbs/08_cleaning.ipynb #f43de4cb
 @patch
-def _proba(self:KNetClassifier, X, ks, bs=65536):
-    "Distributions (n, len(ks), L) float32"
-    out = np.empty((len(X), len(ks), len(self.classes_)), np.float32)
-    for i in range(0, len(X), bs):
-        out[i:i+bs] = self.knet_.predict_proba(X[i:i+bs], ks)
-    bad = ~np.isfinite(out).all((1,2))
-    if bad.any(): raise ValueError(f"row {bad.argmax()} of X is too far from the training samples: its numbers overflow; check its units")
+def _proba(self:KNetClassifier, X, ks):
+    "Distributions (n, len(ks), L) float32, in blocks, the features standardised in float64"
+    net = deepcopy(self.knet_)
+    net.mean.zero_(); net.std.fill_(1)
+    out,size = np.empty((len(X), len(ks), len(self.classes_)), np.float32),max(1, min(65536, 2**23//X.shape[1]))
+    for i in range(0, len(X), size):
+        with np.errstate(over='ignore'): z = (np.asarray(X[i:i+size], np.float64)-self.mean_)/self.scale_
+        far = ~(np.abs(z).max(1)<1e15)
+        if far.any(): raise ValueError(f"row {i+far.argmax()} of X is 1e15 deviations or more from the training samples: check its units")
+        out[i:i+size] = net.predict_proba(z.astype(np.float32), ks)
     return out
 
 @patch
