@@ -8,7 +8,7 @@ Docs: https://knet-nb.github.io/knet_nb/report.html.md"""
 __all__ = ['issue_cols', 'fixes', 'result_files', 'rank_issues', 'thumbnail', 'fill_page', 'confused_classes', 'label_report',
            'Samples', 'decode_images', 'read_folder', 'column_kinds', 'pick_column', 'number_classes', 'match_columns',
            'numeric_columns', 'vector_column', 'read_table', 'read_samples', 'fix_labels', 'check_out', 'write_whole',
-           'SayEpochs', 'Cleaning', 'knet_clean', 'write_results', 'main']
+           'SayEpochs', 'Cleaning', 'knet_clean', 'write_issues', 'main']
 
 # %% ../nbs/08b_report.ipynb #1d1be489
 import base64,fnmatch,hashlib,io,json,re,time
@@ -639,7 +639,7 @@ def knet_clean(
     for n in s.notes: say(f'  {n}')
     told = len(s.notes)
     c = Cleaning(s, out, backbone, recipe, epochs, not no_flip, k_max, metric, seed, device, not quiet)
-    res = write_results(c, fix, thumbs, rows)
+    res = write_issues(c, fix, thumbs, rows)
     for n in s.notes[told:]: say(f'  {n}')
     say(f"{res.is_issue.sum():,} of {len(s):,} labels look wrong ({res.is_issue.mean():.1%})")
     for n,what in _written(out).items(): say(f'  {out/n}: {what}')
@@ -656,7 +656,7 @@ def _about_text(c, d, k, fix):
     return json.dumps(about|dict(recipe=None if s.x is None else asdict(c.recipe), version=knet_nb.__version__), indent=1)+'\n'
 
 # %% ../nbs/08b_report.ipynb #ed9ec4fd
-def write_results(
+def write_issues(
     c:Cleaning, # The work
     fix:str='suggest', # See `fix_labels`
     thumbs:int=2000, rows:int=20000, # See `label_report`

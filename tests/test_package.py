@@ -87,3 +87,12 @@ def test_tracked_files_name_no_machine(root):
         text = (root/name).read_bytes().decode('utf-8', errors='ignore')
         found += [f'{name}: {m[0]}' for m in own.finditer(text)]
     assert not found, found
+
+def test_no_name_means_two_things(root):
+    import ast
+    owners = {}
+    for p in (root/'knet_nb').glob('[a-z]*.py'):
+        if p.stem=='all': continue
+        names = next((ast.literal_eval(n.value) for n in ast.parse(p.read_text(encoding='utf-8')).body if isinstance(n, ast.Assign) and n.targets[0].id=='__all__'), [])
+        for n in names: owners.setdefault(n, []).append(p.stem)
+    assert {n:o for n,o in owners.items() if len(o)>1 and n!='main'}=={}
