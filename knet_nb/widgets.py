@@ -382,7 +382,7 @@ if (!window.knetKeys) { window.knetKeys = true;
   }, true);
   window.addEventListener('click', e => { // a mouse leaves the focus on the page, where a button that is then disabled would lose it
     const root = rootOf(e);
-    if (root && e.detail && !e.target.matches('input,select,textarea')) root.focus({preventScroll:true});
+    if (root && e.detail && !e.target.matches('input,select,textarea')) { root.tabIndex = -1; root.focus({preventScroll:true}) }
   });
 }'''
 
@@ -441,7 +441,6 @@ class _Page:
         body = W.HBox([side,main]).add_class('knet-body')
         self.root = W.VBox([W.HTML(f'<style>{_css}</style>').add_class('knet-hidden'),self.style,self.marks,self.bar,self._filters(),self.note,body])
         self.root.add_class('knet-cleaner').add_class(self.id)
-        self.root.tabbable = True
         self.draw()
 
     def button(self, text, tip, f, key='', kind=''):
@@ -581,8 +580,8 @@ def _draw_row(self:_Page):
     keep.description,accept.description = f'Keep {g} (k)',f'Accept {s} (a)'
     kind = c.kind[c.row]
     done = f'<span class="knet-chip" style="background:{_kind_colors[kind]}">{e(c._caption(c.row)) if kind else "undecided"}</span>'
-    facts = [('given', f'<b>{e(g)}</b>', f'{o.p_given:.1%}'), ('suggested', f'<b>{e(s)}</b>', f'{o.p_suggested:.1%}'),
-             ('row', e(str(c.issues.index[c.row])), f'{o.score:.3f}'), ('place', f'{c.at+1:,} of {len(c.view):,}', ''), ('decision', done, '')]
+    facts = [('given', f'<b>{e(g)}</b>', f'{o.p_given:.1%}'), ('suggested', f'<b>{e(s)}</b>', f'{o.p_suggested:.1%}'), ('score', f'{o.score:.3f}', ''),
+             ('row', e(str(c.issues.index[c.row])), ''), ('place', f'{c.at+1:,} of {len(c.view):,}', ''), ('decision', done, '')]
     body = ''.join(f'<tr><td>{a}</td><td title="{re.sub("<.*?>", "", b)}">{b}</td><td>{n}</td></tr>' for a,b,n in facts)
     im = f'<img src="{_src(png)}" alt="sample {e(str(c.issues.index[c.row]))}">' if png else f'<span>The image cannot be read. {e(error)}</span>'
     self.detail.value = f'<div class="knet-big">{im}</div><table class="knet-facts">{body}</table>'
