@@ -12,7 +12,7 @@ import base64,csv,hashlib,html,io,itertools,os
 from functools import lru_cache
 import PIL.Image,PIL.ImageOps
 from fastai.basics import *
-from .analysis import class_colors,region_colors
+from .analysis import class_colors
 from .data import atomic_path,check_features,check_labels,check_lengths
 from .experiments import method_colors,plain_axes
 from .neighbors import nearest,neighbor_labels,votes
@@ -73,15 +73,16 @@ def _pixels(a, span=None):
 
 # %% ../nbs/08c_widgets.ipynb #1fe7435a
 def _open(o, span=None):
-    "A PIL image of whatever an image can be"
+    "A PIL image, that may be changed, of whatever an image can be"
+    own = isinstance(o, PIL.Image.Image)
     if isinstance(o, (str,Path)): o = PIL.Image.open(o)
     elif isinstance(o, (bytes,bytearray)): o = PIL.Image.open(io.BytesIO(o))
     if not isinstance(o, PIL.Image.Image): return PIL.Image.fromarray(_pixels(o, span))
-    return PIL.Image.fromarray(_pixels(np.asarray(o))) if o.mode[0] in 'IF' else o # 16 bits and more
+    return PIL.Image.fromarray(_pixels(np.asarray(o))) if o.mode[0] in 'IF' else o.copy() if own else o # 16 bits and more are stretched
 
 def _png(im, size):
     "PNG of a PIL image whose longer side is `size` pixels"
-    if max(im.size)>size: im = im.copy() if im.filename=='' else im; im.thumbnail((size,size), PIL.Image.Resampling.LANCZOS)
+    im.thumbnail((size,size), PIL.Image.Resampling.LANCZOS) # only ever smaller
     im = PIL.ImageOps.exif_transpose(im)
     im = im.convert('L' if im.mode in ('1','L') else 'RGBA' if im.has_transparency_data else 'RGB')
     if max(im.size)<size: im = im.resize([max(1, round(o*size/max(im.size))) for o in im.size], PIL.Image.Resampling.BICUBIC)
@@ -127,7 +128,7 @@ class _DecisionFile:
 # %% ../nbs/08c_widgets.ipynb #e745777e
 @patch
 def write(self:_DecisionFile, data, at=None):
-    "Put `data` at byte `at` (default: the end) and cut what follows; raises `OSError` if that cannot be done, and leaves the file as it was"
+    "Put `data` at byte `at` (default: the end), cut what follows, and return where it begins; raises `OSError` if that cannot be done, and leaves the file as it was"
     if not self.size:
         if self.path.exists(): raise OSError(f"{self.path} was made by someone else meanwhile: start anew with LabelCleaner, which reads it")
         head = self.head+_csv(_file_columns)
@@ -142,6 +143,7 @@ def write(self:_DecisionFile, data, at=None):
         except OSError: f.truncate(self.size); self.data = self.data[:self.size]; raise
         f.truncate(at+len(data)); os.fsync(f.fileno())
     self.size,self.data = at+len(data),self.data[:at]+data
+    return at
 
 # %% ../nbs/08c_widgets.ipynb #0ee7f6ac
 _kinds = ['','keep','accept','change','drop']
@@ -244,8 +246,7 @@ def _decide(self:LabelCleaner, row, kind, label=None):
     label = np.broadcast_to(self.suggested[rows] if kind=='accept' else ifnone(label, self.given[rows]), rows.shape)
     kinds = np.full(len(rows), 4) if kind=='drop' else np.where(label==self.given[rows], 1, np.where(label==self.suggested[rows], 2, 3))
     lines = [(r, self.names[self.given[r]], _kinds[k], self.names[l] if k<4 else '') for r,k,l in zip(rows,kinds,label)]
-    start = self.file.size if self.file else None
-    if self.file: self.file.write(_csv(*lines))
+    start = self.file.write(_csv(*lines)) if self.file else None
     self.steps.append((start, rows, self.kind[rows], self.label[rows]))
     self.kind[rows],self.label[rows] = kinds,label
     if self.row in rows:
@@ -393,7 +394,7 @@ _css = '''
   max-width:1120px; padding:12px 14px; border:1px solid var(--line); border-radius:8px; background:var(--paper); color:var(--text);
   font-size:14px; overflow:visible; outline-offset:2px }
 .knet-cleaner:focus { outline:2px solid #E69F00 }
-.knet-cleaner .widget-html,.knet-cleaner .widget-html-content { line-height:1.45; height:auto; overflow:visible; font-size:14px; color:var(--text) }
+.knet-cleaner .widget-html,.knet-cleaner .widget-html-content { margin:0; line-height:1.45; height:auto; overflow:visible; font-size:14px; color:var(--text) }
 .knet-cleaner .widget-label { color:var(--faint); width:auto; margin-right:6px; font-size:13px }
 .knet-cleaner .knet-filters { flex-flow:row wrap; align-items:center; gap:4px 16px; overflow:visible; padding-bottom:6px }
 .knet-cleaner .knet-filters select { max-width:170px }
@@ -437,7 +438,7 @@ class _Page:
         self.style,self.marks,self.bar,self.detail,self.note,self.pages = [W.HTML() for _ in range(6)]
         for o in (self.style,self.marks): o.add_class('knet-hidden')
         side = W.VBox([self.detail,self._acts(),self._classes()]).add_class('knet-side')
-        main = W.VBox([self._grid(),self._pager(),self._help()]).add_class('knet-main')
+        main = W.VBox([self._grid(),self._pager(),self._help()], layout=W.Layout(min_width=f'{c.columns*(c.size+16)}px')).add_class('knet-main')
         body = W.HBox([side,main]).add_class('knet-body')
         self.root = W.VBox([W.HTML(f'<style>{_css}</style>').add_class('knet-hidden'),self.style,self.marks,self.bar,self._filters(),self.note,body])
         self.root.add_class('knet-cleaner').add_class(self.id)
@@ -474,12 +475,13 @@ def _classes(self:_Page):
     c,W = self.c,self.W
     most = np.argsort(-np.bincount(c.given, minlength=len(c.names)), kind='stable')[:9] if len(c.names)>10 else range(len(c.names))
     keys = {i:c.names[i] for i in most} if all(re.fullmatch(r'\d', c.names[i]) for i in most) else {i:str((j+1)%10) for j,i in enumerate(sorted(most))}
+    self.digits = '-'.join(sorted({*keys.values()})[::max(1, len(keys)-1)])
     text = lambda i: c.names[i] if c.names[i]==keys[i] else f'{keys[i]} {c.names[i]}'
     parts = [self.button(text(i), f'The label is {c.names[i]}', partial(c.change, c.values[i]), keys[i]) for i in sorted(most)]
     if len(c.names)>10:
-        more = W.Dropdown(options=[('another class ...',None)]+[(o,i) for i,o in enumerate(c.names)], layout=W.Layout(width='auto')).add_class('knet-more')
+        more = W.Dropdown(options=[('another class ...',-1)]+[(o,i) for i,o in enumerate(c.names)], layout=W.Layout(width='auto')).add_class('knet-more')
         def chosen(ch):
-            if ch.new is not None: self.act(lambda: c.change(c.values[ch.new])); more.value = None
+            if ch.new>=0: self.act(lambda: c.change(c.values[ch.new])); more.value = -1
         more.observe(chosen, 'value'); parts.append(more)
     return W.VBox([W.HTML('Another label:'), W.HBox(parts).add_class('knet-classes')])
 
@@ -489,13 +491,13 @@ def _filters(self:_Page):
     c,W = self.c,self.W
     def classes(codes):
         n = np.bincount(codes, minlength=len(c.names))
-        return [('any',None)]+[(f'{o} ({n[i]:,})',i) for i,o in enumerate(c.names) if n[i]]
+        return [('any',-1)]+[(f'{o} ({n[i]:,})',i) for i,o in enumerate(c.names) if n[i]]
     menu = lambda name,options: W.Dropdown(description=name, options=options, layout=W.Layout(width='auto'), style=dict(description_width='auto'))
     self.menus = [menu('show', [(v,k) for k,v in _shows.items()]), menu('given', classes(c.given)), menu('suggested', classes(c.suggested))]
     def chosen(_):
         if self.busy: return # set by `draw`
         show,*codes = [o.value for o in self.menus]
-        self.act(lambda: c.filter(show, *[None if o is None else c.values[o] for o in codes]))
+        self.act(lambda: c.filter(show, *[None if o<0 else c.values[o] for o in codes]))
     for o in self.menus: o.observe(chosen, 'value')
     return W.HBox(self.menus).add_class('knet-filters')
 
@@ -528,9 +530,9 @@ def _keep_page(self:_Page):
 
 @patch
 def _help(self:_Page):
-    keys = [('← → ↑ ↓','move'), ('k','keep'), ('a','accept'), ('d','drop'), ('0 - 9','another label'), ('u','undo'), ('PgUp PgDn','page')]
+    keys = [('← → ↑ ↓','move'), ('k','keep'), ('a','accept'), ('d','drop'), (self.digits,'another label'), ('u','undo'), ('PgUp PgDn','page')]
     where = f' Saved in {html.escape(str(self.c.file.path))}.' if self.c.file else ' Not saved: no path.'
-    return self.W.HTML('Click on the page once, then: '+', '.join(' '.join(f'<kbd>{o}</kbd>' for o in k.split(' ') if o!='-') + f' {v}' for k,v in keys)+'.'+where)
+    return self.W.HTML('Click on the page once, then: '+', '.join(' '.join(f'<kbd>{o}</kbd>' for o in k.split(' ')) + f' {v}' for k,v in keys)+'.'+where)
 
 # %% ../nbs/08c_widgets.ipynb #fc028f20
 def _src(png): return f"data:image/png;base64,{base64.b64encode(png).decode()}"
@@ -560,8 +562,9 @@ def _draw_page(self:_Page, rows):
             png = c.pictures(int(r), z)[0]
             if png: css.append(f'{s}.knet-s{i} {{ background-image:url({_src(png)}) }}')
         self.style.value = f"<style>{' '.join(css)}</style>"
-    mark = [f'.{self.id} .knet-grid .knet-s{i} {{ border-color:{_kind_colors[c.kind[r]]}; {"opacity:.5;" if c.kind[r]==4 else ""}'
-            f'{"outline:3px solid #E69F00; outline-offset:1px; font-weight:600;" if r==c.row else ""} }}' for i,r in enumerate(rows) if c.kind[r] or r==c.row]
+    css = lambda r: ((f'background-color:{_kind_colors[k]}; border-color:{_kind_colors[k]}; color:#fff;' if (k := c.kind[r]) else '')+
+                     ('text-decoration:line-through;' if k==4 else '')+('outline:3px solid #E69F00; outline-offset:1px; font-weight:600;' if r==c.row else ''))
+    mark = [f'.{self.id} .knet-grid .jupyter-button.knet-s{i} {{ {css(r)} }}' for i,r in enumerate(rows)]
     mark.append(f'.{self.id} .knet-grid .jupyter-button:disabled {{ visibility:hidden }}')
     self.marks.value = f"<style>{' '.join(mark)}</style>"
 
@@ -594,7 +597,7 @@ def _draw_counts(self:_Page, rows):
     flagged = c.issues.is_issue.to_numpy(bool)
     parts = ''.join(f'<i style="width:{share((flagged&np.isin(c.kind, ks)).sum())};background:{_kind_colors[ks[0]]}"></i>' for ks in ([1],[2,3],[4]))
     self.bar.value = f'{html.escape(repr(c))}<div class="knet-bar">{parts}</div>'
-    for o,v in zip(self.menus, (c.show,*c.only)): o.value = v
+    for o,v in zip(self.menus, (c.show,*[ifnone(o, -1) for o in c.only])): o.value = v # None would be no choice at all
     self.to.max = c.n_pages
     self.to.value = c.page+1
     self.pages.value = f'of {c.n_pages:,}'
@@ -717,15 +720,15 @@ def summary(self:KExplorer)->str: # One line
 def _draw_regions(self:KExplorer):
     from matplotlib.colors import ListedColormap
     maps,colors = self._regions(),(class_colors*(len(self.classes)//10+1))[:len(self.classes)]
-    fig,axs = plt.subplots(1, 2, figsize=(9,4.6), layout='constrained')
-    self._artists = [ax.imshow(m[0], extent=maps[2], origin='lower', cmap=ListedColormap(colors), vmin=-.5, vmax=len(colors)-.5, alpha=.35, aspect='auto')
+    fig,axs = plt.subplots(1, 2, figsize=(9,4.9), layout='constrained')
+    self._artists = [ax.imshow(m[0], extent=maps[2], origin='lower', cmap=ListedColormap(colors), vmin=-.5, vmax=len(colors)-.5, alpha=.35)
                      for ax,m in zip(axs, maps)]
     some = torch.randperm(len(self.x), generator=torch.Generator().manual_seed(0))[:600]
-    for ax,name in zip(axs, ('kNN','kNet')):
+    for ax in axs:
         for c in range(len(colors)):
             p = self.x[some][self.y[some]==c]
             ax.scatter(*p.T, s=9, color=colors[c], edgecolors='white', linewidths=.3, label=self.classes[c])
-        ax.set(xticks=[], yticks=[], title=name)
+        ax.set(xticks=[], yticks=[])
     fig.legend(*axs[0].get_legend_handles_labels(), loc='outside lower center', ncols=min(10, len(colors)), frameon=False, markerscale=2)
     return fig
 
@@ -747,11 +750,11 @@ def _draw_bars(self:KExplorer, most=10):
     bars.set(xticks=at, ylim=(0,1.03), ylabel='share of votes, probability')
     bars.set_xticklabels([self.classes[c] for c in shown], rotation=30 if max(len(self.classes[c]) for c in shown)>3 else 0)
     best = [c for c in np.argsort(-net.mean(0), kind='stable')[:3]]
-    for c,color in zip(best, region_colors[4:]+region_colors):
+    for c,color in zip(best, ('#000000','#CC79A7','#009E73')):
         for p,ls in ((knn,':'),(net,'-')): lines.plot(self.ks, p[:,c], ls=ls, color=color, label=self.classes[c] if ls=='-' else None)
     self._artists += (lines.axvline(self.k, color='#555555', lw=1),)
-    lines.set(xlabel='k', ylim=(0,1.03), title='over k (dotted: kNN)')
-    for ax in (bars,lines): plain_axes(ax, fontsize=9)
+    lines.set(xlabel='k', ylim=(0,1.03)); lines.set_title('over k, kNN dotted', fontsize=11)
+    plain_axes(bars, fontsize=9, loc='upper right'); plain_axes(lines, fontsize=9, loc='upper left', bbox_to_anchor=(1,1))
     return fig
 
 # %% ../nbs/08c_widgets.ipynb #d38a953b
@@ -761,12 +764,13 @@ def _update(self:KExplorer):
     at = self.ks.index(self.k)
     if self.kind=='regions':
         for im,m in zip(self._artists, self._regions()): im.set_data(m[at])
-        self._fig.suptitle(self.summary, fontsize=11); return
+        for ax,m in zip(self._fig.axes, ('kNN','kNet')): ax.set_title(f'{m}, k = {self.k}', fontsize=11)
+        return
     shown,bars,line = self._artists
     for m,p in zip(('knn','knet'), self.of(self.row)):
         for b,h in zip(bars[m], p[at][shown]): b.set_height(h)
     line.set_xdata([self.k]*2)
-    self._fig.axes[-2].set_title(f'k = {self.k}')
+    self._fig.axes[-2].set_title(f'k = {self.k}', fontsize=11)
 
 @patch(as_prop=True)
 def figure(self:KExplorer): # A matplotlib figure, the same one for every k
@@ -787,7 +791,7 @@ class _Panel:
     def __init__(self, e):
         import ipywidgets as W
         self.e,self.busy = e,False
-        self.k = W.IntSlider(e.k, e.ks[0], e.ks[-1], description='k', layout=W.Layout(flex='1 1 300px'), disabled=len(e.ks)<2)
+        self.k = W.IntSlider(e.k, e.ks[0], e.ks[-1], description='k', style=dict(description_width='24px'), layout=W.Layout(flex='1 1 300px'), disabled=len(e.ks)<2)
         self.row = W.BoundedIntText(e.row, 0, e.n-1, description='row', layout=W.Layout(width='170px', display=None if e.kind=='bars' else 'none'))
         self.text,self.image = W.HTML(),W.Image(format='png')
         for o,name in ((self.k,'k'),(self.row,'row')): o.observe(lambda ch, name=name: None if self.busy else e.set(**{name:ch.new}), 'value')
@@ -797,7 +801,7 @@ class _Panel:
         f,self.busy = io.BytesIO(),True
         try: self.k.value,self.row.value = self.e.k,self.e.row
         finally: self.busy = False
-        self.e.figure.savefig(f, format='png', dpi=96, facecolor='white')
+        self.e.figure.savefig(f, format='png', dpi=144, facecolor='white')
         self.text.value,self.image.value = html.escape(self.e.summary),f.getvalue()
 
 @patch(as_prop=True)

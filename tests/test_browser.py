@@ -50,13 +50,15 @@ def lab(tmp_path_factory, root):
     d = tmp_path_factory.mktemp('lab')
     (d/'config/labconfig').mkdir(parents=True)
     (d/'config/labconfig/page_config.json').write_text(json.dumps(dict(disabledExtensions={'@jupyterlab/apputils-extension:announcements':True})))
+    (d/'ipython/profile_default/startup').mkdir(parents=True)
+    (d/'ipython/profile_default/startup/a.py').write_text('import knet_nb.widgets') # while the browser is starting
     (d/'work').mkdir()
     cells = [nbformat.v4.new_code_cell(o.strip()) for o in (setup,cleaner,explorer,plane)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=dict(kernelspec=dict(name='python3', display_name='Python 3', language='python'))), d/'work/a.ipynb')
     with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
     env = {**os.environ, **{f'JUPYTER_{o}_DIR':str(d/o.lower()) for o in ('CONFIG','RUNTIME','DATA')}, 'JUPYTERLAB_SETTINGS_DIR':str(d/'settings'),
            'JUPYTERLAB_WORKSPACES_DIR':str(d/'spaces'), 'IPYTHONDIR':str(d/'ipython'), 'PYTHONPATH':os.pathsep.join([str(root),os.environ.get('PYTHONPATH','')])}
-    argv = ['--no-browser','--allow-root','--expose-app-in-browser',f'--ServerApp.port={port}','--ServerApp.port_retries=0','--ServerApp.ip=127.0.0.1',
+    argv = ['--no-browser','--allow-root','--expose-app-in-browser',f'--ServerApp.port={port}','--ServerApp.port_retries=0','--ServerApp.ip=127.0.0.1','--KernelRestarter.time_to_dead=0.5',
             '--IdentityProvider.token=','--ServerApp.password=',f'--ServerApp.root_dir={d/"work"}']
     url = f'http://127.0.0.1:{port}'
     with open(d/'log', 'w') as log:
@@ -67,7 +69,10 @@ def lab(tmp_path_factory, root):
             try: urllib.request.urlopen(f'{url}/api', timeout=5); break
             except OSError: time.sleep(.1)
         yield url,d/'work'
-    finally: p.terminate(); p.wait(20)
+    finally:
+        p.terminate()
+        try: p.wait(20)
+        except subprocess.TimeoutExpired: p.kill(); p.wait()
 
 @pytest.fixture(scope='module')
 def page(lab):
@@ -115,6 +120,7 @@ def test_keys(page, lab):
     "Decisions by key, each on disk when the page shows it; quick ones too; undo"
     folder,flagged = lab[1],list(map(int, (lab[1]/'flagged').read_text().split()))
     shot(page, 'lab')
+    assert [o.input_value() for o in page.locator('.knet-filters select').all()]==['flagged','any','any']
     says(page, f'0 of {len(flagged):,} flagged labels decided, of 100,000')
     assert page.locator('.knet-slot:visible').count()==24
     page.locator('.knet-big').click() # gives the page the keys
@@ -184,7 +190,7 @@ def wait_restart(page):
 def test_dark(page):
     "Letters stand out in the dark theme, too"
     page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme:'JupyterLab Dark'})")
-    page.wait_for_function("document.body.dataset.jpThemeLight=='false'")
+    page.wait_for_function("document.body.dataset.jpThemeLight=='false' && !document.querySelector('#jupyterlab-splash')")
     for name in ('cleaner','explorer'): shot(page, f'dark {name}', f'.knet-{name}')
     for what in ('.knet-facts td','.knet-acts button','.knet-slot','.knet-filters .widget-label'):
         assert page.evaluate(contrast, what)>4.5, what
