@@ -362,7 +362,7 @@ def plot(self:LabelCleaner): # The figure
     "The current page: given and suggested label of each image, or what was decided"
     rows = self.view[self.page*self.page_size:][:self.page_size]
     n = max(1, -(-len(rows)//self.columns))
-    fig,axs = plt.subplots(n, self.columns, figsize=(1.35*self.columns,1.5*n), layout='constrained', squeeze=False)
+    fig,axs = plt.subplots(n, self.columns, figsize=(1.1*self.columns,1.35*n), layout='constrained', squeeze=False)
     for ax in axs.flat: ax.axis('off')
     for ax,row in zip(axs.flat, rows):
         im = self.pictures(int(row), self.size)[0]
