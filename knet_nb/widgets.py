@@ -130,13 +130,13 @@ class _DecisionFile:
 def write(self:_DecisionFile, data, at=None):
     "Put `data` at byte `at` (default: the end), cut what follows, and return where it begins; raises `OSError` if that cannot be done, and leaves the file as it was"
     if not self.size:
-        if self.path.exists(): raise OSError(f"{self.path} was made by someone else meanwhile: start anew with LabelCleaner, which reads it")
+        if self.path.exists(): raise OSError(f"{self.path} was made by another program meanwhile: make the LabelCleaner again, it reads the file")
         head = self.head+_csv(_file_columns)
         with atomic_path(self.path) as tmp: tmp.write_bytes(head)
         self.size,self.data = len(head),head
     at = ifnone(at, self.size)
     with open(self.path, 'r+b', buffering=0) as f:
-        if f.read()!=self.data: raise OSError(f"{self.path} was changed by someone else meanwhile: start anew with LabelCleaner, which reads it")
+        if f.read()!=self.data: raise OSError(f"{self.path} was changed by another program meanwhile: make the LabelCleaner again, it reads the file")
         f.seek(at)
         try:
             if data and f.write(data)!=len(data): raise OSError(f"{self.path} could not be written: is the disk full?")
@@ -354,8 +354,11 @@ _kind_colors = ['#767676','#0072B2','#00795A','#00795A','#B84A00'] # grey, and d
 @patch
 def _caption(self:LabelCleaner, row):
     "What has become of a row, in a few letters"
-    k,g,s,l = self.kind[row],*(self.names[o[row]] for o in (self.given,self.suggested,self.label))
-    return [f'{g} → {s}?', f'✓ {g}', f'{g} → {l}', f'{g} → {l}', f'✕ {g}'][k]
+    k,room = self.kind[row],max(8, self.size//7-3) # letters beside the signs
+    g,s,l = [self.names[o[row]] for o in (self.given,self.suggested,self.label)]
+    cut = lambda o,n: o if len(o)<=n else o[:n-1]+'…'
+    pair = lambda a,b,end='': f"{cut(a, max(room//2, room-len(b)))} → {cut(b, max(room//2, room-len(a)))}{end}"
+    return [pair(g, s, '?'), f'✓ {cut(g, room)}', pair(g, l), pair(g, l), f'✕ {cut(g, room)}'][k]
 
 @patch
 def plot(self:LabelCleaner): # The figure
@@ -412,10 +415,10 @@ _css = '''
 .knet-cleaner .knet-acts .knet-key-u { background:var(--field); color:var(--text); border-color:var(--line) }
 .knet-cleaner .knet-more select { max-width:190px }
 .knet-cleaner .knet-main { flex:1 1 480px; gap:8px; overflow:visible }
-.knet-cleaner .knet-grid { gap:8px; padding:3px; overflow:visible }
-.knet-cleaner .jupyter-button.knet-slot { min-width:0; line-height:24px; padding:0 2px; font-size:13px; font-weight:400; background-color:transparent;
-  background-repeat:no-repeat; background-position:center 4px; border-width:2px; overflow:hidden; text-overflow:ellipsis; white-space:nowrap }
-.knet-cleaner .knet-pager { align-items:center; gap:6px; overflow:visible }
+.knet-cleaner .knet-grid { gap:8px; padding:5px; overflow-x:auto }
+.knet-cleaner .jupyter-button.knet-slot { min-width:0; line-height:24px; padding-left:2px; padding-right:2px; font-size:13px; font-weight:400; background-color:transparent;
+  background-repeat:no-repeat; border-width:2px; overflow:hidden; text-overflow:ellipsis; white-space:nowrap }
+.knet-cleaner .knet-pager { flex-flow:row wrap; align-items:center; gap:6px; overflow:visible }
 .knet-cleaner .knet-hidden { display:none }
 .knet-cleaner kbd { font:inherit; font-size:12px; padding:0 5px; border:1px solid var(--line); border-radius:4px; background:var(--field) }
 .knet-cleaner .knet-big { height:300px; display:flex; align-items:center; justify-content:center; border:1px solid var(--line); border-radius:6px; background:rgba(128,128,128,.12) }
@@ -424,7 +427,8 @@ _css = '''
 .knet-cleaner .knet-facts td:first-child { color:var(--faint); width:84px } .knet-cleaner .knet-facts td:last-child { text-align:right; width:56px; font-variant-numeric:tabular-nums }
 .knet-cleaner .knet-chip { color:#fff; border-radius:4px; padding:1px 8px; font-weight:600 }
 .knet-cleaner .knet-bar { display:flex; height:8px; border-radius:4px; overflow:hidden; background:var(--field); margin-top:3px } .knet-cleaner .knet-bar i { display:block }
-.knet-cleaner .knet-wrong { color:#fff; background:#A32A00; border-radius:5px; padding:4px 10px }
+.knet-cleaner .knet-wrong { color:#fff; background:#A32A00; border-radius:5px; padding:4px 10px; margin-bottom:8px } .knet-cleaner .knet-big span { padding:14px }
+.knet-cleaner .knet-classes .jupyter-button { max-width:162px; overflow:hidden; text-overflow:ellipsis }
 '''
 
 # %% ../nbs/08c_widgets.ipynb #d199dae0
@@ -438,7 +442,7 @@ class _Page:
         self.style,self.marks,self.bar,self.detail,self.note,self.pages = [W.HTML() for _ in range(6)]
         for o in (self.style,self.marks): o.add_class('knet-hidden')
         side = W.VBox([self.detail,self._acts(),self._classes()]).add_class('knet-side')
-        main = W.VBox([self._grid(),self._pager(),self._help()], layout=W.Layout(min_width=f'{c.columns*(c.size+16)}px')).add_class('knet-main')
+        main = W.VBox([self._grid(),self._pager(),self._help()], layout=W.Layout(min_width=f'min(100%, {c.columns*(c.size+18)}px)')).add_class('knet-main')
         body = W.HBox([side,main]).add_class('knet-body')
         self.root = W.VBox([W.HTML(f'<style>{_css}</style>').add_class('knet-hidden'),self.style,self.marks,self.bar,self._filters(),self.note,body])
         self.root.add_class('knet-cleaner').add_class(self.id)
@@ -506,7 +510,7 @@ def _grid(self:_Page):
     c,W = self.c,self.W
     self.slots = [self.button('', '', lambda i=i: c.go(c.page*c.page_size+i), kind='knet-slot') for i in range(c.page_size)]
     for i,b in enumerate(self.slots): b.add_class(f'knet-s{i}')
-    return W.GridBox(self.slots, layout=W.Layout(grid_template_columns=f'repeat({c.columns}, minmax(0, 1fr))', width='100%')).add_class('knet-grid')
+    return W.GridBox(self.slots, layout=W.Layout(grid_template_columns=f'repeat({c.columns}, minmax({c.size+8}px, 1fr))', width='100%')).add_class('knet-grid')
 
 @patch
 def _pager(self:_Page):
@@ -535,6 +539,8 @@ def _help(self:_Page):
     return self.W.HTML('Click on the page once, then: '+', '.join(' '.join(f'<kbd>{o}</kbd>' for o in k.split(' ')) + f' {v}' for k,v in keys)+'.'+where)
 
 # %% ../nbs/08c_widgets.ipynb #fc028f20
+def _height(png): return int.from_bytes(png[20:24], 'big')
+
 def _src(png): return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 @patch
@@ -556,15 +562,15 @@ def _draw_page(self:_Page, rows):
         b.tooltip = f'row {c.issues.index[rows[i]]}' if i<len(rows) else ''
         b.disabled = i>=len(rows)
     if self.shown is None or not np.array_equal(rows, self.shown):
-        self.shown,z,s = rows,c.size,f'.{self.id} .jupyter-button.knet-slot'
+        self.shown,z,s = rows,c.size,f'.knet-cleaner.{self.id} .jupyter-button.knet-slot' # stronger than the common style, which other pages bring again
         css = [f'{s} {{ height:{z+34}px; padding-top:{z+4}px; }}']
         for i,r in enumerate(rows):
             png = c.pictures(int(r), z)[0]
-            if png: css.append(f'{s}.knet-s{i} {{ background-image:url({_src(png)}) }}')
+            if png: css.append(f'{s}.knet-s{i} {{ background-image:url({_src(png)}); background-position:center {4+(z-_height(png))//2}px }}')
         self.style.value = f"<style>{' '.join(css)}</style>"
     css = lambda r: ((f'background-color:{_kind_colors[k]}; border-color:{_kind_colors[k]}; color:#fff;' if (k := c.kind[r]) else '')+
                      ('text-decoration:line-through;' if k==4 else '')+('outline:3px solid #E69F00; outline-offset:1px; font-weight:600;' if r==c.row else ''))
-    mark = [f'.{self.id} .knet-grid .jupyter-button.knet-s{i} {{ {css(r)} }}' for i,r in enumerate(rows)]
+    mark = [f'.knet-cleaner.{self.id} .knet-grid .jupyter-button.knet-s{i} {{ {css(r)} }}' for i,r in enumerate(rows)]
     mark.append(f'.{self.id} .knet-grid .jupyter-button:disabled {{ visibility:hidden }}')
     self.marks.value = f"<style>{' '.join(mark)}</style>"
 
@@ -580,7 +586,7 @@ def _draw_row(self:_Page):
     if c.row is None: self.detail.value = '<div class="knet-big">Nothing to show with this filter</div>'; return
     o,(png,error) = c.issues.iloc[c.row],c.pictures(c.row, 3*c.size)
     g,s = [c.names[a[c.row]] for a in (c.given,c.suggested)]
-    keep.description,accept.description = f'Keep {g} (k)',f'Accept {s} (a)'
+    if max(len(g), len(s))<9: keep.description,accept.description = f'Keep {g} (k)',f'Accept {s} (a)'
     kind = c.kind[c.row]
     done = f'<span class="knet-chip" style="background:{_kind_colors[kind]}">{e(c._caption(c.row)) if kind else "undecided"}</span>'
     facts = [('given', f'<b>{e(g)}</b>', f'{o.p_given:.1%}'), ('suggested', f'<b>{e(s)}</b>', f'{o.p_suggested:.1%}'), ('score', f'{o.score:.3f}', ''),
@@ -636,9 +642,7 @@ class KExplorer:
         self.own = queries is None and getattr(knet, 'include_self', False) # is a sample its own neighbour?
         self.n,self.images = len(self.x if queries is None else self.q),None if images is None else _Pictures(images).get
         if hasattr(images, '__len__'): check_lengths(images, range(self.n), 'images')
-        self.kind,most = kind or ('regions' if net.d==2 and images is None else 'bars'),len(self.x)-(queries is None and not self.own)
-        if self.kind not in ('bars','regions'): raise ValueError(f"kind must be 'bars' or 'regions', got {kind!r}")
-        if self.kind=='regions' and net.d!=2: raise ValueError(f"regions need features in the plane, these have {net.d} dimensions: use kind='bars'")
+        self.kind,most = self._kind(kind),len(self.x)-(queries is None and not self.own)
         self.ks = [net.fixed_k] if net.fixed_k else list(range(1, min(net.k_max, most)+1))
         self.k,self.row,self._fig,self._panel = self.ks[-1],0,None,None
         self.of = lru_cache(64)(self._of)
@@ -655,6 +659,13 @@ def _label_numbers(labels, classes, known, n):
     names = [str(o) for o in ifnone(classes, range(n) if known is None else known)]
     if len(names)!=n: raise ValueError(f"kNet has {n} classes, got {len(names)} names")
     return y,names
+
+@patch
+def _kind(self:KExplorer, kind):
+    kind = kind or ('regions' if self.knet.d==2 and self.images is None else 'bars')
+    if kind not in ('bars','regions'): raise ValueError(f"kind must be 'bars' or 'regions', got {kind!r}")
+    if kind=='regions' and self.knet.d!=2: raise ValueError(f"regions need features in the plane, these have {self.knet.d} dimensions: use kind='bars'")
+    return kind
 
 @patch
 def _features(self:KExplorer, x, name):

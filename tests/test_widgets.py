@@ -168,6 +168,7 @@ def test_names_are_text(tmp_path):
     c = LabelCleaner(frame(np.arange(40)), blank, many, path=tmp_path/'<b>.csv')
     c.widget
     shown = ' '.join(o.value for o in (c._page.detail,c._page.bar,c._page.note))
+    assert f'.knet-cleaner.{c._page.id} .jupyter-button.knet-slot {{ height' in c._page.style.value # else a second page's common style would win
     assert '<i>' not in shown and '&lt;i&gt;class' in shown
     assert c._page.digits=='1-9'
     more = next(w for w in walk(c.widget) if type(w).__name__=='Dropdown' and w.options[0][0]=='another class ...')
