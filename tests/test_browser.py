@@ -2,9 +2,10 @@
 
 KNET_SCREENSHOTS names a folder for pictures of what the browser shows."""
 import json,os,shutil,signal,socket,subprocess,sys,time,urllib.request
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-import nbformat,pandas as pd,pytest
+import pandas as pd,pytest
 
 chromium = next(filter(None, map(shutil.which, ('chromium','chromium-browser','google-chrome'))), None)
 lacks = [o for o,there in dict(chromium=chromium, playwright=find_spec('playwright'), jupyterlab=find_spec('jupyterlab')).items() if not there]
@@ -53,6 +54,7 @@ def lab(tmp_path_factory, root):
     (d/'ipython/profile_default/startup').mkdir(parents=True)
     (d/'ipython/profile_default/startup/a.py').write_text('import knet_nb.widgets') # while the browser is starting
     (d/'work').mkdir()
+    import nbformat # comes with jupyterlab
     cells = [nbformat.v4.new_code_cell(o.strip()) for o in (setup,cleaner,explorer,plane)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=dict(kernelspec=dict(name='python3', display_name='Python 3', language='python'))), d/'work/a.ipynb')
     with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
@@ -69,10 +71,9 @@ def lab(tmp_path_factory, root):
             try: urllib.request.urlopen(f'{url}/api', timeout=5); break
             except OSError: time.sleep(.1)
         yield url,d/'work'
-    finally:
-        p.terminate()
-        try: p.wait(20)
-        except subprocess.TimeoutExpired: p.kill(); p.wait()
+    finally: # a polite end takes seconds
+        p.kill(); p.wait()
+        with suppress(FileNotFoundError,ProcessLookupError): os.kill(int((d/'work/pid').read_text()), signal.SIGKILL)
 
 @pytest.fixture(scope='module')
 def page(lab):
@@ -131,12 +132,14 @@ def test_keys(page, lab):
     assert decisions(folder).decision.tolist()[4:]==['keep']*9
     for _ in range(3): page.keyboard.press('u')
     counted(page, 10)
-    assert len(decisions(folder))==10 and at(page)==11
+    page.wait_for_function(place(11))
+    assert len(decisions(folder))==10
     shot(page, 'decided', '.knet-cleaner')
-    cells = page.locator('.jp-Notebook .jp-CodeCell').count()
-    for key in 'xbdzm': page.keyboard.press(key) # commands of the notebook: d is the page's, and the others are not to reach it
-    page.keyboard.press('u'); counted(page, 10)
-    assert page.locator('.jp-Notebook .jp-CodeCell').count()==cells==4
+    for key in 'xbzm': page.keyboard.press(key) # commands of the notebook are not to reach it
+    page.keyboard.press('d'); counted(page, 11); page.keyboard.press('d'); counted(page, 12) # twice would delete a cell
+    page.keyboard.press('u'); counted(page, 11); page.keyboard.press('u'); counted(page, 10)
+    page.wait_for_function(place(11))
+    assert page.locator('.jp-Notebook .jp-CodeCell').count()==4
 
 def test_move(page):
     "Arrows, pages and a click on a thumbnail; a page of thumbnails is all that is sent"
