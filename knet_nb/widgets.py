@@ -276,6 +276,7 @@ def drop(self:LabelCleaner,
     row=None, # A row or several, as one step (default: the current one)
 ): self._decide(row, 'drop') # the sample is of no use
 
+# %% ../nbs/08c_widgets.ipynb #e86c218e
 @patch
 def undo(self:LabelCleaner):
     "Take the last step back, also one of an earlier session, and go to its row"
@@ -512,6 +513,7 @@ def _grid(self:_Page):
     for i,b in enumerate(self.slots): b.add_class(f'knet-s{i}')
     return W.GridBox(self.slots, layout=W.Layout(grid_template_columns=f'repeat({c.columns}, minmax({c.size+8}px, 1fr))', width='100%')).add_class('knet-grid')
 
+# %% ../nbs/08c_widgets.ipynb #fd6348b3
 @patch
 def _pager(self:_Page):
     c,W = self.c,self.W
@@ -554,6 +556,7 @@ def draw(self:_Page):
         self.note.value = f'<div class="knet-wrong" role="alert">{html.escape(self.message)}</div>' if self.message else ''
     finally: self.busy = False
 
+# %% ../nbs/08c_widgets.ipynb #1986503b
 @patch
 def _draw_page(self:_Page, rows):
     c = self.c
@@ -595,6 +598,7 @@ def _draw_row(self:_Page):
     im = f'<img src="{_src(png)}" alt="sample {e(str(c.issues.index[c.row]))}">' if png else f'<span>The image cannot be read. {e(error)}</span>'
     self.detail.value = f'<div class="knet-big">{im}</div><table class="knet-facts">{body}</table>'
 
+# %% ../nbs/08c_widgets.ipynb #81747083
 @patch
 def _draw_counts(self:_Page, rows):
     "Progress, filters and pages as they are"
@@ -815,6 +819,7 @@ class _Panel:
         self.e.figure.savefig(f, format='png', dpi=144, facecolor='white')
         self.text.value,self.image.value = html.escape(self.e.summary),f.getvalue()
 
+# %% ../nbs/08c_widgets.ipynb #08840183
 @patch(as_prop=True)
 def widget(self:KExplorer): # Slider and picture as an ipywidget
     if self._panel is None: self._panel = _Panel(self)
