@@ -10,11 +10,11 @@ __all__ = ['KNetClassifier', 'label_issues', 'find_label_issues', 'knn_graph']
 # %% ../nbs/08_cleaning.ipynb #be124a14
 from fastai.basics import *
 from sklearn.base import BaseEstimator,ClassifierMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array,check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted,validate_data
-from scipy.sparse import csr_array,csr_matrix
-from .data import check_labels,check_lengths
+from scipy.sparse import csr_matrix
+from .data import check_features,check_labels,check_lengths
 from .knet import fit_knet,knet_losses
 from .neighbors import choose_k,nearest,nearest_ivf,neighbor_labels
 
@@ -53,12 +53,44 @@ def _check_params(self:KNetClassifier):
     least('k_max', 1); least('epochs', 1)
     if self.k is not None: least('k', 1)
     if self.batch_size is not None: least('batch_size', 2)
-    if not (isinstance(self.width, str) and self.width in ('auto','paper')): need(_whole(self.width) and self.width>=0, 'width', "'auto', 'paper' or a whole number")
+    w = self.width
+    need(_whole(w) and w>=0 or isinstance(w, str) and w in ('auto','paper'), 'width', "'auto', 'paper' or a whole number")
     for name,known in dict(metric=('euclidean','cosine'), search=('auto','exact','ivf'), loss=tuple(knet_losses)).items():
         need(isinstance(v := getattr(self, name), str) and v in known, name, ' or '.join(map(repr, known)))
     real = lambda v: isinstance(v, (int,float,np.number)) and not isinstance(v, bool)
     need(real(self.lr) and 0<self.lr<float('inf'), 'lr', 'a positive number')
     need(real(self.recall) and 0<self.recall<=1, 'recall', 'in (0, 1]')
+
+# %% ../nbs/08_cleaning.ipynb #51e42ba1
+def _typical(p, y, best):
+    "(L, L): row c has the median probabilities of the samples most probably c, or of those given c if there are none"
+    rows = [best==c if (best==c).any() else y==c for c in range(p.shape[1])]
+    return np.stack([np.median(p[r], 0) if r.any() else np.ones(len(rows)) for r in rows])
+
+def _best_other(p, y, block=65536):
+    "The largest probability of a label that is not the given one"
+    def one(p, y): p = p.copy(); p[np.arange(len(p)),y] = 0; return p.max(1)
+    return np.concatenate([one(p[i:i+block], y[i:i+block]) for i in range(0, len(p), block)])
+
+def label_issues(
+    labels, # (n,) given labels as whole numbers in [0, L)
+    pred_probs, # (n, L) probabilities of the labels
+    classes=None, # (L,) names of the classes (default: their numbers)
+    index=None, # (n,) names of the rows
+)->pd.DataFrame: # n rows in the same order
+    "given, suggested, p_given, p_suggested, score (low: probably wrong) and is_issue for each label. Raises `ValueError` for bad input"
+    p = check_features(pred_probs, 'pred_probs').numpy()
+    if p.ndim!=2 or p.min()<0 or p.max()>1.001:
+        raise ValueError(f"pred_probs must be (n, L) numbers in [0, 1], got shape {p.shape} in [{p.min()}, {p.max()}]")
+    y,rows = check_labels(labels, p.shape[1]).numpy(),np.arange(len(p))
+    check_lengths(p, y)
+    names = np.arange(p.shape[1]) if classes is None else np.asarray(classes)
+    if len(names)!=p.shape[1]: raise ValueError(f"{len(names)} classes, but pred_probs has {p.shape[1]} columns")
+    given,top = p[rows,y],p.max(1)
+    best = np.where(given==top, y, p.argmax(1)) # of equals the given one
+    q,other = _typical(p, y, best),_best_other(p, y)
+    return pd.DataFrame(dict(given=names[y], suggested=names[best], p_given=given, p_suggested=top, score=given/(given+other),
+                             is_issue=(best!=y)&(given<np.sqrt(q[best,y]*q[y,y]))), index=index)
 
 # %% ../nbs/08_cleaning.ipynb #0caec9b1
 def _to_numpy(x):
@@ -69,9 +101,13 @@ def _to_numpy(x):
 
 def _encode(y):
     "The classes and the labels as their numbers"
-    check_classification_targets(y)
-    try: return np.unique(y, return_inverse=True)
-    except TypeError: raise ValueError(f"labels must be of one kind, got {', '.join(sorted({type(o).__name__ for o in y.tolist()}))}") from None
+    try:
+        check_classification_targets(y)
+        return np.unique(y, return_inverse=True)
+    except TypeError: # there is no order among them
+        kinds = sorted({type(o).__name__ for o in y.tolist()})
+        if len(kinds)<2: raise
+        raise ValueError(f"labels must all be of one kind and none may be missing, got {', '.join(kinds)}") from None
 
 # %% ../nbs/08_cleaning.ipynb #a6b57ae7
 _slow = 2.5e12 # work of an exact search of about 15 seconds on two CPU cores
@@ -116,7 +152,8 @@ def _fit_rows(self:KNetClassifier, X, y, seed):
     others = max(1, self.k_max_-self.include_self) # neighbours besides itself
     ids,self.recall_ = _search(X, rows, others, self.metric, self.search, self.recall, seed, self.device, self.progress)[1:]
     nl = neighbor_labels(ids, y)
-    self.k_ = min(choose_k(nl, own, L)+self.include_self, self.k_max_) if self.k is None else int(self.k)
+    block = max(1, 2**24//(nl.shape[1]*L)) # rows of votes for every k
+    self.k_ = int(self.k or min(choose_k(nl, own, L, block=block)+self.include_self, self.k_max_))
     if self.include_self: nl = torch.cat([own[:,None].to(nl.dtype), nl], 1)[:,:self.k_max_]
     Z,mean,std = _standardised(X, rows)
     bs = self.batch_size or min(1024, max(32, len(Z)//48))
@@ -124,7 +161,8 @@ def _fit_rows(self:KNetClassifier, X, y, seed):
     hidden = None if self.width=='auto' else self.width if self.width=='paper' else int(self.width)
     net = fit_knet(Z, nbr_labels=nl, n_classes=L, hidden=hidden, loss=self.loss, epochs=int(self.epochs), lr=float(self.lr), bs=int(bs),
                    seed=seed, device=self.device, progress=self.progress)
-    net.mean.copy_(torch.from_numpy(mean+std*net.mean.double().numpy())); net.std.copy_(torch.from_numpy(std*net.std.double().numpy()))
+    self.mean_,self.scale_ = mean+std*net.mean.double().numpy(),std*net.std.double().numpy()
+    net.mean.copy_(torch.from_numpy(self.mean_)); net.std.copy_(torch.from_numpy(self.scale_))
     return net
 
 # %% ../nbs/08_cleaning.ipynb #b721235f
@@ -138,6 +176,8 @@ def fit(self:KNetClassifier,
     index = X.index if isinstance(X, pd.DataFrame) else None
     X,y = validate_data(self, _to_numpy(X), _to_numpy(y), ensure_min_samples=2)
     self.classes_,y = _encode(y)
+    if not self.include_self and 1<len(self.classes_)==len(y):
+        raise ValueError(f"each of the {len(y)} classes has one sample: without itself (include_self=False) no vote can be right")
     most = len(X)-(not self.include_self)
     self.k_max_ = min(int(self.k_max), most)
     if self.k is not None and self.k>self.k_max_:
@@ -147,15 +187,18 @@ def fit(self:KNetClassifier,
     self.label_issues_ = label_issues(y, self.pred_probs_, self.classes_, index)
     return self
 
-# %% ../nbs/08_cleaning.ipynb #b544f2ee
+# %% ../nbs/08_cleaning.ipynb #f43de4cb
 @patch
-def _proba(self:KNetClassifier, X, ks, bs=65536):
-    "Distributions (n, len(ks), L) float32"
-    out = np.empty((len(X), len(ks), len(self.classes_)), np.float32)
-    for i in range(0, len(X), bs):
-        out[i:i+bs] = self.knet_.predict_proba(X[i:i+bs], ks)
-    bad = ~np.isfinite(out).all((1,2))
-    if bad.any(): raise ValueError(f"row {bad.argmax()} of X is too far from the training samples: its numbers overflow; check its units")
+def _proba(self:KNetClassifier, X, ks):
+    "Distributions (n, len(ks), L) float32, in blocks, the features standardised in float64"
+    net = deepcopy(self.knet_)
+    net.mean.zero_(); net.std.fill_(1)
+    out,size = np.empty((len(X), len(ks), len(self.classes_)), np.float32),max(1, min(65536, 2**23//X.shape[1]))
+    for i in range(0, len(X), size):
+        with np.errstate(over='ignore'): z = (np.asarray(X[i:i+size], np.float64)-self.mean_)/self.scale_
+        far = ~(np.abs(z).max(1)<1e15)
+        if far.any(): raise ValueError(f"row {i+far.argmax()} of X is 1e15 deviations or more from the training samples: check its units")
+        out[i:i+size] = net.predict_proba(z.astype(np.float32), ks)
     return out
 
 @patch
@@ -179,24 +222,6 @@ def predict(self:KNetClassifier,
     p = self.predict_proba(X, k)
     return self.classes_[p.argmax(-1)]
 
-# %% ../nbs/08_cleaning.ipynb #b038c20b
-def label_issues(
-    labels, # (n,) given labels as whole numbers in [0, L)
-    pred_probs, # (n, L) probabilities of the labels
-    classes=None, # (L,) names of the classes (default: their numbers)
-    index=None, # (n,) names of the rows
-)->pd.DataFrame: # n rows in the same order
-    "given, suggested, p_given, p_suggested, score (low: probably wrong) and is_issue for each label"
-    p = np.asarray(pred_probs)
-    y = check_labels(labels, p.shape[1]).numpy()
-    check_lengths(p, y)
-    names,rows = np.arange(p.shape[1]) if classes is None else np.asarray(classes),np.arange(len(y))
-    best = p.argmax(1)
-    given,top = p[rows,y],p[rows,best]
-    thresholds = np.array([given[y==c].mean() if (y==c).any() else 1 for c in range(p.shape[1])])
-    return pd.DataFrame(dict(given=names[y], suggested=names[best], p_given=given, p_suggested=top, score=given,
-                             is_issue=(best!=y)&(given<thresholds[y])), index=index)
-
 # %% ../nbs/08_cleaning.ipynb #dc52bddf
 @delegates(KNetClassifier)
 def find_label_issues(
@@ -213,9 +238,22 @@ def knn_graph(
     k:int=10, # Neighbours of each sample, below n
     metric:str='euclidean', # 'euclidean' or 'cosine'
 )->csr_matrix: # (n, n), k distances in each row, nearest first, itself not among them
-    "The graph of nearest neighbours as cleanlab's `Datalab(...).find_issues(knn_graph=...)` takes it"
-    X = _to_numpy(X)
-    if isinstance(X, pd.DataFrame): X = X.to_numpy()
-    d,ids,_ = _search(X if hasattr(X, 'shape') else np.asarray(X), None, k, metric)
-    n = len(d)
-    return csr_matrix((d.double().numpy().ravel(), ids.numpy().ravel(), np.arange(0, n*k+1, k)), shape=(n, n))
+    "The graph of nearest neighbours that cleanlab's `Datalab(...).find_issues(knn_graph=...)` takes. Raises `ValueError` for bad input"
+    X = check_array(_to_numpy(X), ensure_min_samples=2)
+    ids = _search(X, None, k, metric)[1].numpy()
+    d = _distances(X, ids, metric)
+    order = d.argsort(1, kind='stable')
+    d,ids = [np.take_along_axis(o, order, 1).ravel() for o in (d,ids)]
+    return csr_matrix((d, ids, np.arange(0, len(d)+1, k)), shape=(len(X),)*2)
+
+def _distances(X, ids, metric, block=1<<26):
+    "Distances (n, k) in float64, without rounding: those of equal rows are 0"
+    out = np.empty(ids.shape)
+    def read(rows):
+        a = np.asarray(rows, np.float64)
+        return a/np.linalg.norm(a, axis=-1, keepdims=True) if metric=='cosine' else a
+    size = max(1, block//(8*X.shape[1]*ids.shape[1]))
+    for i in range(0, len(X), size):
+        sq = ((read(X[ids[i:i+size]])-read(X[i:i+size])[:,None])**2).sum(-1)
+        out[i:i+size] = sq/2 if metric=='cosine' else np.sqrt(sq)
+    return out

@@ -220,12 +220,14 @@ def nearest_ivf(
 )->tuple: # distances (m, k) float32, ids (m, k) int64, and the recall that was measured
     "Approximate nearest neighbours on the CPU. Raises `ValueError` as `nearest` does, `ImportError` without faiss"
     if not 0<recall<=1: raise ValueError(f"recall must lie in (0, 1], got {recall}")
+    if min(block, n_check)<1: raise ValueError(f"block and n_check must be at least 1, got {block} and {n_check}")
     base,queries,own,k = _check_search(base, queries, k, metric, include_self, rows)
     (n,d),m = base.shape,len(queries)
     nb = max(1, min(n, block//(32*d)))
     mean = _scan(base, 'base', metric, nb)
     if queries is not base: _scan(queries, 'queries', metric, nb)
-    index = _ivf_index(base, mean, metric, n_lists or max(1, min(round(2*n**.5), n//39)), nb, seed)
+    n_lists = _check_k(ifnone(n_lists, max(1, min(round(2*n**.5), n//39))), n, 'n_lists', f", as the base has {n} rows")
+    index = _ivf_index(base, mean, metric, n_lists, nb, seed)
     def find(q, own, i, j):
         res = _ivf_topk(index, _block(q, i, j, mean, metric, 'cpu'), k+(own is not None), metric)
         return res if own is None else _drop_self(*res, own[i:j])

@@ -2,7 +2,7 @@
 import subprocess,sys
 import numpy as np,pytest,torch
 from hypothesis import given,settings,strategies as st
-from knet_nb.neighbors import KNNClassifier,nearest,neighbor_labels,vote_targets,votes
+from knet_nb.neighbors import KNNClassifier,nearest,nearest_ivf,neighbor_labels,vote_targets,votes
 
 few = settings(max_examples=40, deadline=None, derandomize=True)
 
@@ -48,6 +48,21 @@ def test_nearest(case, metric, backend, block, include_self, data):
     b,q = case
     k = data.draw(st.integers(1, len(b)-(q is None and not include_self)))
     check_nearest(b, q, k, metric, include_self, backend=backend, block=block)
+
+@few
+@given(cases(), st.sampled_from(['euclidean','cosine']), st.sampled_from([1,3000,1<<28]), st.booleans(), st.sampled_from([None,1,5]), st.data())
+def test_ivf_with_all_lists_is_exact(case, metric, block, include_self, n_lists, data):
+    pytest.importorskip('faiss')
+    b,q = case
+    n_lists = n_lists and min(n_lists, len(b))
+    k = data.draw(st.integers(1, len(b)-(q is None and not include_self)))
+    rows = np.array(data.draw(st.lists(st.integers(0, len(b)-1), min_size=1, max_size=9))) if q is None else None
+    d,i,recall = nearest_ivf(b, q, k=k, metric=metric, include_self=include_self, recall=1, n_lists=n_lists, block=block, rows=rows)
+    d0 = nearest(b, q, k=k, metric=metric, include_self=include_self, rows=rows)[0]
+    power,scale = (1,1.) if metric=='cosine' else (2,max(1e-12, ((b-b.mean(0))**2).sum(1).max()**.5, d0.max().item()))
+    assert d.dtype==torch.float32 and i.dtype==torch.int64 and (i>=0).all() and (i<len(b)).all() and 0<=recall<=1
+    assert (d.double()**power-d0.double()**power).abs().max()<=1e-5*scale**power and all(len(set(r))==k for r in i.tolist())
+    if rows is not None and not include_self: assert (i!=torch.as_tensor(rows)[:,None]).all()
 
 def test_many_duplicates_lose_only_themselves():
     b = np.repeat(np.random.default_rng(0).normal(size=(3,4)), 20, 0)

@@ -1,0 +1,83 @@
+"""KNetClassifier on large sets: time, peak memory beyond the data, recall of the search, and how well wrong labels are found.
+
+    OMP_NUM_THREADS=2 python benchmarks/large.py                    # 10,000, 100,000 and 1,000,000 rows
+    OMP_NUM_THREADS=2 python benchmarks/large.py 10000 --search exact
+
+Each size runs in a process of its own. The features are 64 float32 numbers a row in a file mapped into memory: ten classes of
+30 clusters each, of uneven size, each cluster in a 12-dimensional subspace, plus a little noise in all directions. 30 % of the
+labels are drawn anew. The memory is what the process holds at most of its own beyond what it held before the fit; pages of the
+mapped file, the data, do not count. Rows of a size and search that has been run before are replaced in results/large/results.csv. Linux only."""
+import argparse,json,subprocess,sys,tempfile,threading,time
+from pathlib import Path
+import numpy as np,pandas as pd
+from sklearn.metrics import roc_auc_score
+from knet_nb.cleaning import KNetClassifier
+from knet_nb.data import atomic_path
+from knet_nb.experiments import environment
+
+out = Path(__file__).resolve().parents[1]/'results/large/results.csv'
+d,n_classes,n_clusters,noise = 64,10,300,.3
+
+def make(n, path):
+    "Features in a file, clean labels"
+    g = np.random.default_rng(0)
+    centers = .5*g.normal(size=(n_classes,d))[np.arange(n_clusters)%n_classes]+.5*g.normal(size=(n_clusters,d)) # a class, and a place in it
+    planes = g.normal(size=(n_clusters,12,d))/12**.5
+    cluster = g.choice(n_clusters, n, p=g.dirichlet(np.full(n_clusters, 2.)))
+    x = np.lib.format.open_memmap(path, 'w+', np.float32, (n,d))
+    for i in range(0, n, 10000):
+        c = cluster[i:i+10000]
+        x[i:i+10000] = centers[c]+np.einsum('nk,nkd->nd', g.normal(size=(len(c),12)), planes[c])+.2*g.normal(size=(len(c),d))
+    x.flush()
+    return cluster%n_classes
+
+def own_memory():
+    "Bytes of the process that are not pages of a file"
+    return 1024*sum(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith(('RssAnon','RssShmem')))
+
+class Peak:
+    "The most that `own_memory` gains within the block, looked at every 20 ms"
+    def __enter__(self):
+        self.start,self.bytes,self.done = own_memory(),0,threading.Event()
+        self.thread = threading.Thread(target=self.watch); self.thread.start()
+        return self
+    def watch(self):
+        while not self.done.wait(.02): self.bytes = max(self.bytes, own_memory()-self.start)
+    def __exit__(self, *_): self.done.set(); self.thread.join()
+
+def clock(f):
+    t = time.perf_counter(); res = f()
+    return time.perf_counter()-t,res
+
+def one(n, search):
+    "One size: a row of results"
+    with tempfile.TemporaryDirectory() as tmp:
+        clean = make(n, f'{tmp}/x.npy')
+        g = np.random.default_rng(1)
+        y = np.where(g.random(n)<noise, g.integers(0, n_classes, n), clean)
+        x = np.load(f'{tmp}/x.npy', mmap_mode='r')
+        warm = np.array(x[:500])
+        KNetClassifier(epochs=1, device='cpu', random_state=0).fit(warm, y[:500]) # imports and thread pools are not the fit's
+        with Peak() as peak: fit,m = clock(lambda: KNetClassifier(search=search, device='cpu', random_state=0).fit(x, y))
+        predict,p = clock(lambda: m.predict(x))
+        found,wrong = m.label_issues_,y!=clean
+        hits = (found.is_issue&wrong).sum()
+        return dict(n=n, d=d, search=search, recall=m.recall_, fit_s=fit, predict_s=predict, peak_mb=peak.bytes/1e6, data_mb=x.nbytes/1e6, k=m.k_, accuracy=100*(p==clean).mean(),
+                    auroc=100*roc_auc_score(wrong, -found.score), precision=100*hits/found.is_issue.sum(), found=100*hits/wrong.sum(), **environment())
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    p.add_argument('n', type=int, nargs='*', default=[10_000,100_000,1_000_000], help='rows')
+    p.add_argument('--search', default='auto', choices=['auto','exact','ivf'])
+    p.add_argument('--here', action='store_true', help='run in this process and print JSON')
+    a = p.parse_args()
+    if a.here: return print(json.dumps(one(a.n[0], a.search), default=float))
+    for n in a.n:
+        run = subprocess.run([sys.executable, __file__, str(n), '--search', a.search, '--here'], stdout=subprocess.PIPE, text=True, check=True)
+        row = pd.DataFrame([json.loads(run.stdout.splitlines()[-1])])
+        old = pd.read_csv(out) if out.exists() else row[:0]
+        df = pd.concat([old[(old.n!=n)|(old.search!=a.search)], row]).sort_values(['n','search'])
+        with atomic_path(out) as tmp: df.to_csv(tmp, index=False)
+        print(row.drop(columns=['hardware','versions','commit']).round(3).to_string(index=False), flush=True)
+
+if __name__=='__main__': main()
