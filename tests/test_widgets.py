@@ -1,0 +1,206 @@
+"What a session with `LabelCleaner` must survive: kills, full disks, odd images and labels, 100,000 rows"
+import re,signal,subprocess,sys,time
+import numpy as np,pandas as pd,pytest,torch
+from hypothesis import given,settings,strategies as st
+from PIL import Image
+from knet_nb.widgets import LabelCleaner,KExplorer,_open,_pixels,_png
+from knet_nb.knet import KNet
+
+def frame(given, suggested=None, seed=0):
+    r = np.random.default_rng(seed)
+    given = np.asarray(given)
+    suggested = np.roll(given, 1) if suggested is None else np.asarray(suggested)
+    return pd.DataFrame(dict(given=given, suggested=suggested, p_given=.1, p_suggested=.8, score=r.random(len(given)), is_issue=given!=suggested))
+
+def blank(i): return np.zeros((4,4), np.uint8)
+
+endless = '''
+import sys,numpy as np
+sys.path.insert(0, {tests!r})
+from test_widgets import *
+c = LabelCleaner(frame(np.arange(50000)%7), blank, path={path!r})
+print('start', len(c.decisions), flush=True)
+for n in range(100000):
+    if n%5==4: c.undo()
+    else: (c.keep,c.accept,c.drop)[n%3]() if n%7 else c.change(3)
+    print(c.progress['keep']+c.progress['accept']+c.progress['change']+c.progress['drop'], c.row, flush=True)
+'''
+
+def test_killed_at_any_moment(tmp_path, root):
+    "What was reported as done is on disk, and the next session goes on from it"
+    df,path = frame(np.arange(50000)%7),tmp_path/'d.csv'
+    c = LabelCleaner(df, blank, path=path)
+    for _ in range(3): c.keep()
+    code = endless.format(tests=str(root/'tests'), path=str(path))
+    p = subprocess.Popen([sys.executable,'-W','ignore','-c',code], stdout=subprocess.PIPE, text=True)
+    assert p.stdout.readline().split()==['start','3']
+    time.sleep(.2); p.send_signal(signal.SIGKILL)
+    done = [int(o.split()[0]) for o in p.stdout.read().splitlines(True) if o.endswith('\n')]
+    p.wait()
+    c = LabelCleaner(df, blank, path=path)
+    known = len(c.decisions)
+    assert known-(done[-1] if done else 3) in (-1,0,1) # the step after the last report may be there: one more, or one undone
+    assert len(c.steps)==known>=3
+
+def test_full_disk(tmp_path):
+    "A decision that cannot be saved is not made; the file stays whole"
+    resource = pytest.importorskip('resource')
+    c = LabelCleaner(frame(np.arange(100)%7), blank, path=tmp_path/'d.csv')
+    c.keep(); c.accept()
+    before,text,row = c.decisions,(tmp_path/'d.csv').read_bytes(),c.row
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(text)+3, old[1]))
+    try:
+        with pytest.raises(OSError): c.drop()
+    finally: resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert (tmp_path/'d.csv').read_bytes()==text and c.row==row
+    pd.testing.assert_frame_equal(c.decisions, before)
+    c.drop()
+    assert len(LabelCleaner(frame(np.arange(100)%7), blank, path=tmp_path/'d.csv').decisions)==3
+
+names = ['a','b,c','"q"','<b>','ü','#x',' s']
+step = st.one_of(st.sampled_from(['keep','accept','drop','undo','resume']), st.integers(0, 6), st.tuples(st.integers(0, 19), st.sampled_from(['keep','accept','drop'])))
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(step, max_size=25))
+def test_any_session(tmp_path_factory, steps):
+    "Any sequence of decisions, undos and restarts is what a list of all of them would be"
+    path = tmp_path_factory.mktemp('s')/'d.csv'
+    df = frame(np.arange(20)%7)
+    c,history = LabelCleaner(df, blank, names, path=path),[]
+    for s in steps:
+        if s=='resume': c = LabelCleaner(df, blank, names, path=path); continue
+        if s=='undo':
+            if history: c.undo(); history.pop()
+            else:
+                with pytest.raises(ValueError, match='nothing to undo'): c.undo()
+            continue
+        row,what = (c.row,s) if not isinstance(s, tuple) else s
+        if isinstance(what, int): c.change(names[what], row)
+        else: getattr(c, what)(row)
+        history.append((row, what))
+    expect = {}
+    for row,what in history:
+        g,sug = df.given[row],df.suggested[row]
+        label = dict(keep=g, accept=sug, drop=None).get(what, what) if isinstance(what, str) else what
+        expect[row] = ('drop' if what=='drop' else 'keep' if label==g else 'accept' if label==sug else 'change', label)
+    for o in (c,LabelCleaner(df, blank, names, path=path)):
+        d = o.decisions
+        assert {r:(a,b) for r,a,b in zip(d.index, d.decision, d.label)}==expect
+    lab = c.labels()
+    assert lab.label.tolist()==[expect.get(i, (0,None))[1] if expect.get(i, (0,None))[1] is not None else df.given[i] for i in range(20)]
+    assert c.apply(df.given).tolist()==lab.label[~lab.dropped].tolist()
+
+def test_several_rows_are_one_step(tmp_path):
+    df = frame(np.arange(30)%3)
+    c = LabelCleaner(df, blank, path=tmp_path/'d.csv')
+    c.keep(range(10)); c.drop([3,4]); c.undo()
+    assert len(c.decisions)==10 and set(c.decisions.decision)=={'keep'}
+    c.undo(); assert len(c.decisions)==0 and len((tmp_path/'d.csv').read_text().splitlines())==2
+
+@pytest.mark.parametrize('kind', ['int','str','float','bool','category','object'])
+def test_kinds_of_labels(tmp_path, kind):
+    y = dict(int=np.arange(12)%3, str=np.array(['x','yy','zzz'])[np.arange(12)%3], float=np.arange(12)%3/2, bool=np.arange(12)%2==0,
+             category=pd.Categorical(np.array(['x','yy','zzz'])[np.arange(12)%3]), object=np.array([1,'a',2.5]*4, object))[kind]
+    df = pd.DataFrame(dict(given=y, suggested=y[::-1], p_given=.1, p_suggested=.8, score=np.linspace(0, 1, 12), is_issue=True))
+    c = LabelCleaner(df, blank, path=tmp_path/'d.csv')
+    for _ in range(5): c.accept()
+    c.drop()
+    c = LabelCleaner(df, blank, path=tmp_path/'d.csv')
+    assert c.labels().label.tolist()==[*y[::-1][:5], *y[5:]] and c.labels().dropped.sum()==1
+    if kind!='category': assert list(c.apply(y))==[*y[::-1][:5], *y[6:]]
+    assert list(c.apply(list(y)))==[*y[::-1][:5], *y[6:]]
+
+def test_apply_keeps_the_kind():
+    y = torch.arange(6)
+    c = LabelCleaner(frame(y.numpy()), blank, path=None)
+    c.drop(2); c.change(5, 0)
+    got,x,files = c.apply(y, pd.DataFrame(dict(a=range(6))), list('abcdef'))
+    assert torch.equal(got, torch.tensor([5,1,3,4,5])) and got.dtype==y.dtype and x.a.tolist()==[0,1,3,4,5] and files==list('abdef')
+    s = pd.Series(y.numpy(), index=list('uvwxyz'), name='n')
+    assert c.apply(s).index.tolist()==list('uvxyz') and c.apply(s).name=='n'
+
+@pytest.mark.parametrize('shape', [(5,7),(1,5,7),(5,7,1),(3,5,7),(5,7,3),(4,5,7),(5,7,4)])
+@pytest.mark.parametrize('dtype', ['uint8','float32','int64','bool','float16'])
+def test_layouts(shape, dtype):
+    a = (np.random.default_rng(0).random(shape)*(1 if dtype in ('float32','float16') else 2)).astype(dtype)
+    for o in (a, torch.as_tensor(a)):
+        p = _pixels(o)
+        assert p.shape==((5,7,max(set(shape)-{5,7})) if max(set(shape)-{5,7}, default=1)>1 else (5,7)) and p.dtype==np.uint8
+    assert _png(_open(a), 32)[:4]==b'\x89PNG'
+
+def test_image_files(tmp_path):
+    "Palettes, transparency, 16 bits, a turned photo, and files that are none"
+    rgb = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40,60,3), dtype=np.uint8))
+    exif = Image.Exif(); exif[0x0112] = 6 # turned by 90 degrees
+    rgb.save(tmp_path/'turned.jpg', exif=exif)
+    rgb.convert('P').save(tmp_path/'p.gif'); rgb.convert('RGBA').save(tmp_path/'a.png'); rgb.convert('CMYK').save(tmp_path/'c.jpg')
+    rgb.convert('1').save(tmp_path/'1.png')
+    Image.fromarray(np.arange(2400, dtype=np.uint16).reshape(40,60)*27).save(tmp_path/'16.png')
+    (tmp_path/'no.png').write_bytes(b'nothing'); (tmp_path/'empty.png').write_bytes(b'')
+    files = [tmp_path/o for o in ('turned.jpg','p.gif','a.png','c.jpg','1.png','16.png','no.png','empty.png','absent.png')]
+    c = LabelCleaner(frame(np.arange(9)), files, path=None, size=30)
+    got = [c.pictures(i, 30) for i in range(9)]
+    assert [o[0] is not None for o in got]==[True]*6+[False]*3 and all(o[1] for o in got[6:])
+    import io
+    sizes = [Image.open(io.BytesIO(o[0])).size for o in got[:6]]
+    assert sizes==[(20,30)]+[(30,20)]*5
+    assert np.asarray(Image.open(io.BytesIO(got[5][0]))).std()>20 # not all white
+    assert rgb.size==(60,40)
+    c.widget # draws what it can
+
+def test_one_page_of_100_000():
+    "Only the images of a page are asked for, and only they are sent"
+    asked = []
+    def image(i): asked.append(i); return np.full((32,32,3), i%256, np.uint8)
+    c = LabelCleaner(frame(np.arange(100_000)%10), image, path=None, page_size=20)
+    assert not asked
+    c.widget
+    assert set(asked)<=set(c.view[:20].tolist()) and len(asked)<=21
+    for _ in range(5): c.keep()
+    assert len(asked)<=26 # large ones
+    assert len(c._page.style.value)+len(c._page.detail.value)<300_000
+    c.turn(4000); assert len(asked)<=47 and c.page==4000
+
+def test_names_are_text(tmp_path):
+    "Names are escaped, and many classes get a list"
+    many = [f'<i>class {i}</i> & co' for i in range(40)]
+    c = LabelCleaner(frame(np.arange(40)), blank, many, path=tmp_path/'<b>.csv')
+    c.widget
+    shown = ' '.join(o.value for o in (c._page.detail,c._page.bar,c._page.note))
+    assert f'.knet-cleaner.{c._page.id} .jupyter-button.knet-slot {{ height' in c._page.style.value # else a second page's common style would win
+    assert '<i>' not in shown and '&lt;i&gt;class' in shown
+    assert c._page.digits=='1-9'
+    more = next(w for w in walk(c.widget) if type(w).__name__=='Dropdown' and w.options[0][0]=='another class ...')
+    row = c.row; more.value = 33
+    assert not c._page.message and c.decisions.label[row]==33 and more.value==-1
+
+def walk(w):
+    yield w
+    for o in getattr(w, 'children', ()): yield from walk(o)
+
+@pytest.mark.parametrize('text', ['', 'row,given\n1,2\n', '\x00\x01', '# knet_nb decisions for 3 labels with checksum 00\nrow,given,decision,label\n'])
+def test_foreign_files(tmp_path, text):
+    (tmp_path/'d.csv').write_text(text)
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path/'d.csv'))): LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv')
+    assert (tmp_path/'d.csv').read_text()==text
+
+@pytest.mark.parametrize('line', ['x,0,keep,0','3,0,keep,0','-1,0,keep,0','0,0,maybe,0','0,0,keep,9','0','','"0,0,keep,0'])
+def test_spoilt_lines(tmp_path, line):
+    c = LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv'); c.keep()
+    with open(tmp_path/'d.csv', 'a') as f: f.write(line+'\n')
+    with pytest.raises(ValueError, match='cannot take the decision'): LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv')
+
+def test_explorer_kinds():
+    "Any dimension, test samples, a fixed k, labels of a classifier"
+    r = np.random.default_rng(0)
+    for d in (1,2,5,300):
+        x,y = r.normal(size=(40,d)).astype('float32'),np.arange(40)%3
+        e = KExplorer(KNet(d, 3, k_max=20), x, y, kind='bars', queries=x[:4]+.01)
+        for k in (1,20): e.set(k=k, row=3); assert np.allclose(e.probs().sum(), 1, atol=1e-5)
+        assert e.probs().kNN.max()<=1 and e.n==4
+        with pytest.raises(ValueError, match='row must lie'): e.set(row=4)
+    e = KExplorer(KNet(5, 3, k_max=20, fixed_k=7), r.normal(size=(40,5)), y)
+    e.widget; assert e.ks==[7] and e.figure
+    with pytest.raises(ValueError, match='fixed to k=7'): e.set(k=8)
+    assert KExplorer(KNet(5, 3, k_max=101), r.normal(size=(40,5)), y).ks[-1]==39
