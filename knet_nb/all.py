@@ -14,3 +14,4 @@ from knet_nb.claims import *
 from knet_nb.cleaning import *
 from knet_nb.deploy import *
 from knet_nb.report import *
+from knet_nb.widgets import *
