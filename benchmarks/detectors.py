@@ -11,6 +11,7 @@ only. Rows (data, noise, seed, method) go to results/detectors/results.csv: AURO
 share of right suggestions among the labels that are flagged and wrong, and seconds from features to ranking. What is there is not run again."""
 from pathlib import Path
 import time
+from dataclasses import replace
 import numpy as np,pandas as pd,torch
 from fastcore.all import call_parse
 from sklearn.linear_model import LogisticRegression
@@ -59,7 +60,7 @@ def judged(res, y, true):
 def main(
     suites:str='human,paper,fashion', # Suites whose finished units are looked at
     only:str=None, # Only blocks with these words, separated by commas
-    seeds:str='0,1,2', # Seeds of the units; human labels, which have one network here, are rated with all of them
+    seeds:str='0,1,2', # Seeds of the units; where there is a network for seed 0 only, it is rated with all of them
     runs:str='runs', # Folder in which the suites' runs lie
     methods:str='kNet,kNN votes,softmax of the network,cleanlab', # Which
     out:str=None, # Folder (default: results/detectors)
@@ -72,7 +73,7 @@ def main(
         s = Suite(units, Path(runs)/f'{suite}-cpu', verbose=False)
         for c in s.units:
             seed = c.seeds[0]
-            unit = c if s.done(c) else suite_configs(suite, seeds=(0,), only=f'{c.noise},{c.rate}')[0] if suite=='human' else c
+            unit = c if s.done(c) else replace(c, seeds=(0,)) # then the network of seed 0 is rated with another seed
             if not s.done(unit): continue
             e,at = s.experiment(unit),unit.seeds[0]
             x,y,true = e.features(at)[1]['train'].numpy(),e.noisy(at)[1]['labels'].numpy(),e.load().y_train.numpy()
