@@ -41,7 +41,7 @@ def answers(
 @dataclass
 class Verdict:
     "An answer to a claim"
-    verdict:str # holds, fails, 'holds only when ...', or not tested
+    verdict:str # holds, fails, 'holds only when ...' or 'holds except when ...', or not tested
     effect:float=float('nan') # Mean over blocks
     low:float=float('nan') # 95 % interval of the effect, over seeds
     high:float=float('nan')
@@ -62,7 +62,8 @@ def judge(
     by_block = diff.groupby(block_cols)
     mean,seeds = by_block.mean(),by_block.size().min()
     ok = mean.map(holds or (lambda m: m>0))
-    verdict = 'holds' if ok.all() else 'fails' if not ok.any() else 'holds only when '+'; '.join(map(block_label, mean.index[ok]))
+    some = 'holds only when' if ok.mean()<=.5 else 'holds except when' # whichever list is shorter
+    verdict = 'holds' if ok.all() else 'fails' if not ok.any() else f"{some} {'; '.join(map(block_label, mean.index[ok==(ok.mean()<=.5)]))}"
     n,df,half = by_block.size(),len(diff)-len(mean),float('nan')
     if df: half = ((by_block.var(ddof=0)*n).sum()/df*(1/n).sum())**.5/len(mean)*stats.t.ppf(.975, df) # one variance within all blocks
     return Verdict(verdict, mean.mean(), mean.mean()-half, mean.mean()+half, unit, int(seeds), len(mean))
