@@ -504,6 +504,7 @@ def check_out(
     "Raises `ValueError` for a folder that the results may not go to"
     out,data = Path(out).expanduser(),Path(data).expanduser()
     o,d = out.resolve(),data.resolve()
+    if o.exists() and not o.is_dir(): raise ValueError(f"{out} is a file: name a folder with out= (--out)")
     if d.is_dir() and o.is_relative_to(d): raise ValueError(f"the results would lie within the data ({out} in {data}), which are not to be changed: choose a folder outside with out= (--out)")
     if any((o/n)==d for n in (*result_files,_about)): raise ValueError(f"the results would replace the data ({data}): choose another folder than {out} with out= (--out)")
     ours = None

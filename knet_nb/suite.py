@@ -316,5 +316,8 @@ def main(
     argv = sys.argv[1:] if argv is None else argv
     own = set(inspect.signature(knet_suite).parameters)-set(inspect.signature(knet_run).parameters) # options that only many experiments have
     many = any(a.split('=')[0] in {f"--{o.replace('_','-')}" for o in own} for a in argv)
+    first_option = lambda a: a.split('=')[0]
+    if many and not {'--suite','--merge'}&set(map(first_option, argv)) and not {'-h','--help'}&set(argv):
+        raise SystemExit(f"knet-run: {first(first_option(a) for a in argv if first_option(a).removeprefix('--').replace('-','_') in own)} goes with --suite and a name ({', '.join(suites)}), or with --merge and folders")
     if many and {'-h','--help'}&set(argv): argv = ['--help'] # --suite itself wants a name
     return run_command(knet_suite, argv, 'knet-run --suite') if many else experiment_main(argv)

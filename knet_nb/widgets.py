@@ -37,6 +37,14 @@ def _label_values(found, classes):
 # %% ../nbs/08c_widgets.ipynb #2c3f3b06
 _issue_columns = ['given','suggested','p_given','p_suggested','score','is_issue']
 
+def _check_places(issues, images):
+    "Raises `ValueError` if a list of knet-clean, which is ranked, is not in the images' order"
+    if 'row' in issues:
+        if not (issues.row.to_numpy()==np.arange(len(issues))).all():
+            raise ValueError("issues are ranked: the column 'row' says where each sample is. Give issues.sort_values('row').reset_index(drop=True), with images in the order of the data")
+    elif not callable(images) and not all(isinstance(o, (str,Path)) and Path(o).as_posix().endswith(Path(p).as_posix()) for o,p in zip(images, issues.path)):
+        raise ValueError("issues name their images in the column 'path': give the images in that order, [folder/p for p in issues.path]")
+
 def _check_issues(issues, images):
     "Raises `ValueError` unless `issues` has the columns, a row for each image, and the images' order"
     if not isinstance(issues, pd.DataFrame): raise ValueError(f"issues must be a DataFrame of find_label_issues, got {type(issues).__name__}")
@@ -46,7 +54,8 @@ def _check_issues(issues, images):
     if hasattr(images, '__len__') and len(images)!=len(issues):
         raise ValueError(f"{len(issues)} issues but {len(images)} images: give the whole DataFrame, flagged or not, with a row for each image in the images' order")
     i = issues.index
-    if pd.api.types.is_integer_dtype(i) and not i.is_monotonic_increasing and i.is_unique and i.min()==0 and i.max()==len(i)-1:
+    if 'row' in issues or 'path' in issues: _check_places(issues, images)
+    elif pd.api.types.is_integer_dtype(i) and not i.is_monotonic_increasing and i.is_unique and i.min()==0 and i.max()==len(i)-1:
         raise ValueError("issues are in another order than their index 0, 1, 2, ...: undo a sorting with .sort_index() "
                          "(issues are ranked here), or say that the order is that of the images with .reset_index(drop=True)")
 
@@ -257,24 +266,32 @@ def _decide(self:LabelCleaner, row, kind, label=None):
 # %% ../nbs/08c_widgets.ipynb #2efb8cd2
 @patch
 def keep(self:LabelCleaner,
-    row=None, # A row or several, as one step (default: the current one)
-): self._decide(row, 'keep') # the given label is right
+    row=None, # Place in `issues`, from 0, or several, as one step (default: the current one)
+):
+    "The given label is right"
+    self._decide(row, 'keep')
 
 @patch
 def accept(self:LabelCleaner,
-    row=None, # A row or several, as one step (default: the current one)
-): self._decide(row, 'accept') # the suggestion is right
+    row=None, # Place in `issues`, from 0, or several, as one step (default: the current one)
+):
+    "The suggested label is right"
+    self._decide(row, 'accept')
 
 @patch
 def change(self:LabelCleaner,
     label, # Another label, or its name
-    row=None, # A row or several, as one step (default: the current one)
-): self._decide(row, 'change', self._code(label)) # neither of them is
+    row=None, # Place in `issues`, from 0, or several, as one step (default: the current one)
+):
+    "Neither of them is: another label"
+    self._decide(row, 'change', self._code(label))
 
 @patch
 def drop(self:LabelCleaner,
-    row=None, # A row or several, as one step (default: the current one)
-): self._decide(row, 'drop') # the sample is of no use
+    row=None, # Place in `issues`, from 0, or several, as one step (default: the current one)
+):
+    "The sample is of no use"
+    self._decide(row, 'drop')
 
 # %% ../nbs/08c_widgets.ipynb #e86c218e
 @patch

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pandas as pd,pytest
 from knet_nb.backbones import OutOfTime,ResumableFit
 from knet_nb.experiments import Config
-from knet_nb.suite import Suite,estimate,merge_rows,merge_runs,seconds_of,suite_configs,suites
+from knet_nb.suite import Suite,estimate,main,merge_rows,merge_runs,seconds_of,suite_configs,suites
 from forked import Children
 
 def units(n=3, epochs=4):
@@ -121,3 +121,6 @@ def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
     assert len(df)==3*(9+7) and not df.duplicated(['rate','include_self','method','k']).any()
     again = Suite(slow_units(), tmp_path, verbose=False).run() # nothing is left to do, and the files are the same
     pd.testing.assert_frame_equal(again, df)
+
+def test_suite_options_without_a_suite_say_what_is_missing():
+    with pytest.raises(SystemExit, match="--dry-run goes with --suite"): main(['--data','digits','--dry-run'])

@@ -204,3 +204,15 @@ def test_explorer_kinds():
     e.widget; assert e.ks==[7] and e.figure
     with pytest.raises(ValueError, match='fixed to k=7'): e.set(k=8)
     assert KExplorer(KNet(5, 3, k_max=101), r.normal(size=(40,5)), y).ks[-1]==39
+
+def test_ranked_list_of_knet_clean(tmp_path):
+    "A list in the order of its scores is not laid over images in the order of the data"
+    frame = pd.DataFrame(dict(row=[2,0,1], given=['a','b','a'], suggested=['b','b','a'], p_given=[.1,.8,.9], p_suggested=[.9,.8,.9], score=[.1,.8,.9], is_issue=[True,False,False]))
+    images = np.zeros((3,4,4), np.uint8)
+    with pytest.raises(ValueError, match="sort_values"): LabelCleaner(frame, images, path=tmp_path/'a.csv')
+    c = LabelCleaner(frame.sort_values('row').reset_index(drop=True), images, path=tmp_path/'b.csv')
+    assert c.row==2
+    paths = frame.drop(columns='row').assign(path=['x/2.png','x/0.png','x/1.png'])
+    with pytest.raises(ValueError, match="column 'path'"): LabelCleaner(paths, sorted(f'photos/{p}' for p in paths.path), path=tmp_path/'c.csv')
+    with pytest.raises(ValueError, match="column 'path'"): LabelCleaner(paths, images, path=tmp_path/'d.csv')
+    assert LabelCleaner(paths, [f'photos/{p}' for p in paths.path], path=tmp_path/'e.csv').row==0
