@@ -318,6 +318,8 @@ def main(
     many = any(a.split('=')[0] in {f"--{o.replace('_','-')}" for o in own} for a in argv)
     first_option = lambda a: a.split('=')[0]
     if many and not {'--suite','--merge'}&set(map(first_option, argv)) and not {'-h','--help'}&set(argv):
-        raise SystemExit(f"knet-run: {first(first_option(a) for a in argv if first_option(a).removeprefix('--').replace('-','_') in own)} goes with --suite and a name ({', '.join(suites)}), or with --merge and folders")
+        lost = first(first_option(a) for a in argv if first_option(a).removeprefix('--').replace('-','_') in own)
+        print(f"knet-run: {lost} goes with --suite and a name ({', '.join(suites)}), or with --merge and folders", file=sys.stderr)
+        raise SystemExit(2)
     if many and {'-h','--help'}&set(argv): argv = ['--help'] # --suite itself wants a name
     return run_command(knet_suite, argv, 'knet-run --suite') if many else experiment_main(argv)

@@ -122,5 +122,6 @@ def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
     again = Suite(slow_units(), tmp_path, verbose=False).run() # nothing is left to do, and the files are the same
     pd.testing.assert_frame_equal(again, df)
 
-def test_suite_options_without_a_suite_say_what_is_missing():
-    with pytest.raises(SystemExit, match="--dry-run goes with --suite"): main(['--data','digits','--dry-run'])
+def test_suite_options_without_a_suite_say_what_is_missing(capsys):
+    with pytest.raises(SystemExit, match='2'): main(['--data','digits','--dry-run'])
+    assert '--dry-run goes with --suite' in capsys.readouterr().err
