@@ -54,7 +54,7 @@ def judged(res, y, true):
     hit = wrong&res.is_issue.to_numpy()
     return dict(auroc=roc_auc_score(wrong, -res.score), average_precision=average_precision_score(wrong, -res.score), f1=f1_score(wrong, res.is_issue),
                 flagged=res.is_issue.mean(), wrong=wrong.mean(), suggestions=(res.suggested.to_numpy()==true)[hit].mean(),
-                accepted=np.where(res.is_issue, res.suggested, y)[:].__eq__(true).mean())
+                accepted=(np.where(res.is_issue, res.suggested, y)==true).mean())
 
 @call_parse
 def main(

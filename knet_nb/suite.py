@@ -314,12 +314,11 @@ def main(
 ):
     "The command `knet-run`: one experiment, or with --suite or --merge many"
     argv = sys.argv[1:] if argv is None else argv
-    own = set(inspect.signature(knet_suite).parameters)-set(inspect.signature(knet_run).parameters) # options that only many experiments have
-    many = any(a.split('=')[0] in {f"--{o.replace('_','-')}" for o in own} for a in argv)
-    first_option = lambda a: a.split('=')[0]
-    if many and not {'--suite','--merge'}&set(map(first_option, argv)) and not {'-h','--help'}&set(argv):
-        lost = first(first_option(a) for a in argv if first_option(a).removeprefix('--').replace('-','_') in own)
-        print(f"knet-run: {lost} goes with --suite and a name ({', '.join(suites)}), or with --merge and folders", file=sys.stderr)
+    flags = lambda f: {f"--{o.replace('_','-')}" for o in inspect.signature(f).parameters}
+    given = [a.split('=')[0] for a in argv]
+    many = [o for o in given if o in flags(knet_suite)-flags(knet_run)] # options that only many experiments have
+    if many and not {'--suite','--merge','-h','--help'}&set(given):
+        print(f"knet-run: {many[0]} goes with --suite and a name ({', '.join(suites)}), or with --merge and folders", file=sys.stderr)
         raise SystemExit(2)
     if many and {'-h','--help'}&set(argv): argv = ['--help'] # --suite itself wants a name
     return run_command(knet_suite, argv, 'knet-run --suite') if many else experiment_main(argv)

@@ -13,6 +13,7 @@ from functools import lru_cache
 import PIL.Image,PIL.ImageOps
 from fastai.basics import *
 from .analysis import class_colors
+from .cleaning import issue_cols
 from .data import atomic_path,check_features,check_labels,check_lengths
 from .experiments import method_colors,plain_axes
 from .neighbors import nearest,neighbor_labels,votes
@@ -35,8 +36,6 @@ def _label_values(found, classes):
     return values,names
 
 # %% ../nbs/08c_widgets.ipynb #2c3f3b06
-_issue_columns = ['given','suggested','p_given','p_suggested','score','is_issue']
-
 def _check_places(issues, images):
     "Raises `ValueError` if a list of knet-clean, which is ranked, is not in the images' order"
     if 'row' in issues:
@@ -48,9 +47,9 @@ def _check_places(issues, images):
 def _check_issues(issues, images):
     "Raises `ValueError` unless `issues` has the columns, a row for each image, and the images' order"
     if not isinstance(issues, pd.DataFrame): raise ValueError(f"issues must be a DataFrame of find_label_issues, got {type(issues).__name__}")
-    if lacks := [o for o in _issue_columns if o not in issues]: raise ValueError(f"issues lack the columns {', '.join(lacks)}: give the DataFrame of find_label_issues")
+    if lacks := [o for o in issue_cols if o not in issues]: raise ValueError(f"issues lack the columns {', '.join(lacks)}: give the DataFrame of find_label_issues")
     if not len(issues): raise ValueError("issues are empty: at least one sample is needed")
-    if bad := [o for o in _issue_columns if issues[o].isna().any()]: raise ValueError(f"issues have missing values in {bad[0]}")
+    if bad := [o for o in issue_cols if issues[o].isna().any()]: raise ValueError(f"issues have missing values in {bad[0]}")
     if hasattr(images, '__len__') and len(images)!=len(issues):
         raise ValueError(f"{len(issues)} issues but {len(images)} images: give the whole DataFrame, flagged or not, with a row for each image in the images' order")
     i = issues.index

@@ -11,12 +11,7 @@ from knet_nb.suite import main
 quick = '--data blobs --n-train 150 --backbone mlp --epochs 1 --k-max 7 --ks 1,5 --knet-epochs 1 --device cpu'.split()
 image_quick = [*quick,'--backbone','cnn','--n-train','30']
 
-@pytest.fixture(autouse=True)
-def alone(tmp_path, monkeypatch):
-    "No local data, a cache and a working folder of one's own"
-    monkeypatch.delenv('KNET_DATA', raising=False)
-    monkeypatch.setenv('KNET_CACHE', str(tmp_path/'cache'))
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures('alone')
 
 def fails(capsys, argv, *says):
     "Exit status 2 and one line, which `says` these things"

@@ -12,12 +12,7 @@ from knet_nb.report import knet_clean,label_report,main,read_samples
 
 quick = dict(backbone='mlp', epochs=2, quiet=True, device='cpu')
 
-@pytest.fixture(autouse=True)
-def alone(tmp_path, monkeypatch):
-    "A cache and a working folder of one's own"
-    monkeypatch.delenv('KNET_DATA', raising=False)
-    monkeypatch.setenv('KNET_CACHE', str(tmp_path/'.cache'))
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures('alone')
 
 def digits(n=300, classes=('null','één','二')):
     "Digits 0, 1 and 2 as images, and class names of which every tenth is wrong"
