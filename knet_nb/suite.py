@@ -33,12 +33,11 @@ def _paper(tier):
         yield dict(data=data, noise=noise, rate=rate, backbone=_networks[net], ks=ks, **tiers[tier]['zhang' if net=='zhang' else 'plain'])
 
 def _fashion(tier): return [dict(data='fashion_mnist', noise=n, rate=r, backbone='cnn', **tiers[tier]['plain']) for n,r in _noises]
-def _human(tier): return [dict(data='cifar10', noise=f'cifar10n_{k}', rate=0., backbone='resnet20', **tiers[tier]['plain']) for k in ('worse','aggre')]
+def _human(tier): return [dict(data='cifar10', noise=f'cifar10n_{k}', rate=0., backbone='resnet20', **tiers[tier]['plain']) for k in ('worse','aggre','random1')]
 def _memorise(tier): return [dict(data='cifar10', n_train=5000, noise=n, rate=r, backbone='resnet20', recipe=m)
                              for m in ('memorise95','memorise') for n,r in _noises[:3]]
 def _apart(tier): return [b|dict(n_train=7500, held_out=1/3) for b in _memorise(tier)]
-
-def _rounds(tier): return [b|dict(round=r) for r in (0,1,2) for b in _memorise(tier) if b['recipe']=='memorise']
+def _rounds(tier): return [b|dict(round=r) for r in (0,1,2) for b in _memorise(tier)]
 
 suites = dict(paper=_paper, fashion=_fashion, human=_human, memorise=_memorise, apart=_apart, rounds=_rounds)
 
