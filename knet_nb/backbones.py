@@ -7,8 +7,8 @@ Docs: https://knet-nb.github.io/knet_nb/backbones.html.md"""
 # %% auto #0
 __all__ = ['backbones', 'recipes', 'n_weights', 'resnet20', 'cnn', 'resnet29', 'mlp', 'make_backbone', 'bf16_supported',
            'AutocastBF16', 'ChannelsLastBatch', 'Recipe', 'get_recipe', 'preliminary_learner', 'cosine_restarts',
-           'find_head', 'plain_loader', 'extract_features', 'rng_state', 'set_rng_state', 'OutOfTime', 'ResumableFit',
-           'fitted_share', 'StopAtFit']
+           'find_head', 'plain_loader', 'extract_features', 'LoaderInputs', 'rng_state', 'set_rng_state', 'OutOfTime',
+           'ResumableFit', 'fitted_share', 'StopAtFit']
 
 # %% ../nbs/02_backbones.ipynb #a569794b
 import math,random,time
@@ -324,6 +324,24 @@ def extract_features(
     check_features(feats)
     return (feats,outs) if logits else feats
 
+# %% ../nbs/02_backbones.ipynb #7aaaada2
+class LoaderInputs:
+    "Inputs of a loader, one pass, for `extract_features`; the targets of the last pass are kept"
+    def __init__(self,
+        dl, # A loader, in order
+    ):
+        if not hasattr(dl.dataset, '__len__'): raise ValueError("the data set is iterable and has no length: neighbours need one that has")
+        self.dl,self.n,self.bs,self.ys = dl,len(dl.dataset),getattr(dl, 'bs', None) or dl.batch_size,[]
+    def __iter__(self):
+        self.ys = []
+        for b in self.dl:
+            b = b if isinstance(b, (tuple,list)) else (b,)
+            if len(b)>2 or not isinstance(b[0], Tensor) or not b[0].is_floating_point():
+                kinds = ', '.join(str(getattr(o, 'dtype', type(o).__name__)) for o in b)
+                raise ValueError(f"kNet takes a network with one float input and one target, the loader gives {kinds}")
+            self.ys += [o.cpu() for o in b[1:]]
+            yield b[0]
+
 # %% ../nbs/02_backbones.ipynb #87762059
 def rng_state()->tuple: # Tensors and JSON
     "The state of torch's, CUDA's, numpy's and Python's random number generators"
@@ -415,7 +433,8 @@ def fitted_share(
 )->float: # In [0, 1]
     "Share of the training labels that the network gives back, in eval mode"
     with plain_loader(learn.dls) as dl:
-        y,pred = torch.cat([b[-1].cpu() for b in dl]),extract_features(learn, dl, logits=True)[1].argmax(1)
+        xs = LoaderInputs(dl)
+        pred,y = extract_features(learn, xs, logits=True)[1].argmax(1),torch.cat(xs.ys)
     if y.ndim==2: y = y.argmax(1) # soft labels
     return (pred==y).double().mean().item()
 

@@ -10,10 +10,11 @@ __all__ = ['FeatureNet', 'feature_net', 'DeployedKNet']
 # %% ../nbs/08a_deploy.ipynb #ab3b57ac
 import importlib.util,json,math,threading
 import PIL.Image,knet_nb
+from contextlib import nullcontext
 from copy import deepcopy
 from fastai.basics import *
 from fastai.data.transforms import IntToFloatTensor,Normalize
-from .backbones import backbones,extract_features,find_head,mlp,n_weights,plain_loader
+from .backbones import LoaderInputs,backbones,extract_features,find_head,mlp,n_weights,plain_loader
 from .data import TensorDL,atomic_path,check_features,check_labels,check_lengths,load_tensors,save_tensors
 from .knet import KNet,fit_knet
 from .neighbors import choose_k,nearest,neighbor_labels
@@ -156,22 +157,6 @@ def __repr__(self:DeployedKNet):
     return (f"DeployedKNet: {'x'.join(map(str,self.shape))} {' or '.join(self.input_kinds.values())} -> {len(self.classes)} classes, "
             f"k={self.k} of 1..{self.knet.k_max}, {sum(p.numel() for p in self.parameters()):,} weights")
 
-# %% ../nbs/08a_deploy.ipynb #65db1465
-class _Inputs:
-    "Inputs of a loader, one pass, for `extract_features`; the targets of the last pass are kept"
-    def __init__(self, dl):
-        if not hasattr(dl.dataset, '__len__'): raise ValueError("the training data set is iterable and has no length: neighbours need one that has")
-        self.dl,self.n,self.bs,self.ys = dl,len(dl.dataset),getattr(dl, 'bs', None) or dl.batch_size,[]
-    def __iter__(self):
-        self.ys = []
-        for b in self.dl:
-            b = b if isinstance(b, (tuple,list)) else (b,)
-            if len(b)>2 or not isinstance(b[0], Tensor) or not b[0].is_floating_point():
-                kinds = ', '.join(str(getattr(o, 'dtype', type(o).__name__)) for o in b)
-                raise ValueError(f"kNet takes a network with one float input and one target, the loader gives {kinds}")
-            self.ys += [o.cpu() for o in b[1:]]
-            yield b[0]
-
 # %% ../nbs/08a_deploy.ipynb #17a45efd
 def _labels_of(ys, labels, classes):
     "(n,) int64 of the loader's targets, or of `labels`, which may be class names"
@@ -225,11 +210,11 @@ def _normalization(dl):
 
 # %% ../nbs/08a_deploy.ipynb #04539016
 def _read(learn, dl, k_max, labels, layer, normalize, classes, progress):
-    "A batch, features and labels of all training samples, class names and normalisation; what cannot work is found before the features are read"
-    inputs = _Inputs(dl)
+    "A batch, features and labels of all samples of a loader, class names and normalisation; what cannot work is found before the features are read"
+    inputs = LoaderInputs(dl)
     n = inputs.n
-    if n<2: raise ValueError(f"the learner has {n} training samples: give it its DataLoaders again if it comes from an export")
-    if not 1<=k_max<n: raise ValueError(f"k_max={k_max}, but {n} training samples have at most {n-1} neighbours: choose a k_max in [1, {n-1}]")
+    if n<2: raise ValueError(f"the loader has {n} samples: give the learner its DataLoaders again if it comes from an export")
+    if not 1<=k_max<n: raise ValueError(f"k_max={k_max}, but {n} samples have at most {n-1} neighbours: choose a k_max in [1, {n-1}]")
     xb = first(inputs).as_subclass(Tensor)[:2]
     norm = _normalization(dl) if normalize else (None,None)
     feats,outs = extract_features(learn.model, inputs, layer, bf16=False, logits=True, progress=progress)
@@ -242,20 +227,21 @@ def _read(learn, dl, k_max, labels, layer, normalize, classes, progress):
 @patch
 @delegates(fit_knet, but=['n_classes','nbr_labels','fixed_k','device'])
 def to_knet(self:Learner,
-    k:int=None, # Used where none is given (default: the k whose votes agree best with the training labels, `choose_k`)
-    k_max:int=101, # Largest k, below the number of training samples
-    labels=None, # (n,) training labels, codes or class names, in the order of the training data set (default: those that its loader gives)
+    k:int=None, # Used where none is given (default: the k whose votes agree best with the labels, `choose_k`)
+    k_max:int=101, # Largest k, below the number of samples
+    dl=None, # Loader, in order, of the samples that neighbours and kNet are made of, such as samples that the network has not seen (default: the training samples)
+    labels=None, # (n,) labels of these samples, codes or class names, in the order of their data set (default: those that the loader gives)
     layer:str=None, # Module whose output is the feature vector (default: what enters the last linear layer)
     normalize:bool=True, # Take raw images; False: take batches as the learner's model does
     classes:list=None, # Class names (default: the vocab of the DataLoaders)
     metric:str='euclidean', # Of the neighbours: 'euclidean' or 'cosine'
-    include_self:bool=False, # Is a training sample its own nearest neighbour?
+    include_self:bool=False, # Is a sample its own nearest neighbour?
     seed:int=0, # Of kNet's training
     progress:bool=False, # Show progress bars?
     **kwargs
 )->DeployedKNet: # In eval mode, on the CPU; the learner and the random state are left as they were
-    "Features of the training samples, their neighbours, kNet: all in one module. Raises `ValueError` for loaders, labels and ks that do not fit"
-    with no_random(seed),plain_loader(self.dls) as dl:
+    "Features of the samples, their neighbours, kNet: all in one module. Raises `ValueError` for loaders, labels and ks that do not fit"
+    with no_random(seed),(plain_loader(self.dls) if dl is None else nullcontext(dl)) as dl:
         xb,feats,y,classes,norm = _read(self, dl, k_max, labels, layer, normalize, classes, progress)
         device = next(self.model.parameters()).device
         nl = neighbor_labels(nearest(feats, k=k_max, metric=metric, device=device, progress=progress or None)[1].cpu(), y)

@@ -166,7 +166,7 @@ def test_targets_and_inputs_that_do_not_fit(folder):
     multi = ImageDataLoaders.from_lists(folder, files, [['a','b']]*len(files), y_block=MultiCategoryBlock, item_tfms=Resize(32), num_workers=0, bs=8, device='cpu')
     with pytest.raises(ValueError, match='one class for each sample'): vision_learner(multi, resnet18, pretrained=False).to_knet(**small)
     empty = Learner(dls.new_empty(), resnet20(3), loss_func=CrossEntropyLossFlat())
-    with pytest.raises(ValueError, match='0 training samples'): empty.to_knet(**small)
+    with pytest.raises(ValueError, match='the loader has 0 samples'): empty.to_knet(**small)
     ds = torch.utils.data.TensorDataset(torch.randn(30,4), torch.randn(30,4), torch.zeros(30).long())
     two = DataLoaders(*[torch.utils.data.DataLoader(ds, batch_size=8)]*2)
     with pytest.raises(ValueError, match='one float input and one target'): Learner(two, nn.Linear(4,2), loss_func=CrossEntropyLossFlat()).to_knet(**small)
