@@ -185,6 +185,7 @@ def fit(self:KNetClassifier,
     if self.k is not None and self.k>self.k_max_:
         raise ValueError(f"k must lie in [1, {self.k_max_}], got {self.k}: k_max is {self.k_max} and {len(X)} samples have {most} neighbours")
     self.knet_ = self._fit_rows(X, y, check_random_state(self.random_state).randint(2**31-1))
+    self.knet_.classes = self.classes_.tolist()
     self.pred_probs_ = self._proba(X, [self.k_])[:,0]
     self.label_issues_ = label_issues(y, self.pred_probs_, self.classes_, index)
     return self

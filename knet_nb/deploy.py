@@ -128,14 +128,20 @@ def prepare(self:DeployedKNet,
     x:Tensor, # (b, *shape) samples
 )->Tensor: # (b, *shape) float32
     "The batch as the network takes it. Raises `ValueError` for another shape or type"
-    if tuple(x.shape[1:])!=self.shape:
-        raise ValueError(f"this kNet takes batches of shape (n, {', '.join(map(str,self.shape))}), got {tuple(x.shape)}: "
-                         "bring samples to the size that they had in training")
+    if tuple(x.shape[1:])!=self.shape: raise ValueError(f"this kNet takes batches of shape (n, {', '.join(map(str,self.shape))}), got {tuple(x.shape)}: {self._how_to_fit(x)}")
     if not (x.is_floating_point() or x.dtype==torch.uint8 and self.div):
         raise ValueError(f"this kNet takes {' or '.join(self.input_kinds.values())}, got {x.dtype}")
     if isinstance(x, TensorBase): x = x.as_subclass(Tensor) # not always: torch.export stumbles over it
     x = x.float() if x.is_floating_point() else x.float()/self.div
     return (x-self.mean)/self.std if self.normalize else x
+
+@patch
+def _how_to_fit(self:DeployedKNet, x):
+    "What to do about samples of another shape"
+    if tuple(x.shape)==self.shape: return "a single sample needs x[None]"
+    if len(self.shape)==3 and x.ndim==4 and x.shape[2:]==self.shape[1:]:
+        return f"it was trained on images of {self.shape[0]} channel{'s'*(self.shape[0]>1)}, convert these (PIL images and paths are converted by predict)"
+    return "bring samples to the size that they had in training"
 
 @patch(as_prop=True)
 def input_kinds(self:DeployedKNet): # what each type of input has to be

@@ -18,6 +18,7 @@ from .neighbors import nearest,neighbor_labels,vote_targets
 # %% ../nbs/05_knet.ipynb #a5ee5fdf
 class KNet(nn.Module):
     "FC d+1 -> hidden, ReLU, BN, FC hidden -> L (paper, Table 1)"
+    classes = None # names of the labels 0 to L-1, if you give them; a file keeps them
     def __init__(self,
         d:int, # Feature dimension
         n_classes:int, # L
@@ -193,9 +194,10 @@ def refit_head(
 def save(self:KNet,
     path, # A .safetensors file
 ):
-    "Write weights, feature statistics and configuration to one file, whole or not at all"
+    "Write weights, feature statistics, configuration and names of the classes to one file, whole or not at all"
     config = {k:getattr(self,k) for k in ('d','n_classes','hidden','k_max','fixed_k')}
-    save_tensors(path, self.state_dict(), kind='KNet', config=config)
+    names = None if self.classes is None else [c if isinstance(c, (str,int,float)) else str(c) for c in np.asarray(self.classes).tolist()]
+    save_tensors(path, self.state_dict(), kind='KNet', config=config, classes=names)
 
 @patch(cls_method=True)
 def load(cls:KNet,
@@ -207,5 +209,6 @@ def load(cls:KNet,
     try:
         model = cls(**meta['config'])
         model.load_state_dict(tensors)
+        model.classes = meta.get('classes')
     except (KeyError,TypeError,RuntimeError) as e: raise ValueError(f"{path} does not fit its own configuration: {e}") from None
     return model.eval()
