@@ -414,7 +414,8 @@ def __repr__(self:LabelCleaner):
 # %% ../nbs/08c_widgets.ipynb #c85351ad
 _kind_colors = ['#767676','#0072B2','#00795A','#00795A','#B84A00'] # grey, and dark enough for white letters on them
 
-def _shorten(s, n): return s if len(s)<=n else f'{s[:n//2]}…{s[len(s)-(n-1)//2:]}' # without its middle: names often differ at their ends
+def _shorten(s, n): # without its middle, as names often differ at their ends; a few letters are the first ones
+    return s if len(s)<=n else f'{s[:n-1]}…' if n<8 else f'{s[:n//2]}…{s[len(s)-(n-1)//2:]}'
 
 @patch
 def _says(self:LabelCleaner, row):
@@ -663,7 +664,7 @@ def _draw_page(self:_Page, rows):
         b.description,b.tooltip,b.disabled = '','',i>=len(rows)
         if b.disabled: continue
         b.description = c._caption(rows[i])
-        b.tooltip = f"row {c.issues.index[rows[i]]}: {' '.join(map(''.join, c._says(rows[i])))}"+(f'. The image cannot be read. {self.errors[i]}' if self.errors[i] else '')
+        b.tooltip = f"row {c.issues.index[rows[i]]}: {' '.join(map(''.join, c._says(rows[i])))}"+(f'\nThe image cannot be read. {self.errors[i]}' if self.errors[i] else '')
     css = lambda r: ((f'background-color:{_kind_colors[k]}; border-color:{_kind_colors[k]}; color:#fff;' if (k := c.kind[r]) else '')+
                      ('text-decoration:line-through;' if k==4 else '')+('outline:3px solid #E69F00; outline-offset:1px; font-weight:600;' if r==c.row else ''))
     mark = [f'.knet-cleaner.{self.id} .knet-grid .jupyter-button.knet-s{i} {{ {css(r)} }}' for i,r in enumerate(rows)]
