@@ -7,11 +7,11 @@ Docs: https://knet-nb.github.io/knet_nb/report.html.md"""
 # %% auto #0
 __all__ = ['fixes', 'result_files', 'rank_issues', 'thumbnail', 'fill_page', 'confused_classes', 'label_report', 'Samples',
            'decode_images', 'read_folder', 'column_kinds', 'pick_column', 'number_classes', 'match_columns',
-           'numeric_columns', 'vector_column', 'read_table', 'read_samples', 'fix_labels', 'check_out', 'write_whole',
-           'SayEpochs', 'Cleaning', 'knet_clean', 'write_issues', 'main']
+           'numeric_columns', 'vector_column', 'read_table', 'check_data', 'read_samples', 'fix_labels', 'check_out',
+           'write_whole', 'SayEpochs', 'Cleaning', 'knet_clean', 'write_issues', 'main']
 
 # %% ../nbs/08b_report.ipynb #1d1be489
-import base64,fnmatch,hashlib,io,json,re,time
+import base64,fnmatch,hashlib,io,json,re,time,warnings
 from contextlib import ExitStack,suppress
 from dataclasses import asdict,dataclass,field,replace
 from importlib.resources import files
@@ -25,6 +25,18 @@ from .data import _cached,_decode_images,_label_cols,_open_image,_parquet_classe
 from .deploy import DeployedKNet,feature_net
 from .experiments import Config,Experiment,_key,_quiet,run_command
 from .knet import KNet
+
+# %% ../nbs/08b_report.ipynb #eeac4944
+def _count(n, one): # 1 sample, 2 samples; 1 class, 2 classes
+    return f"{n:,} {one}{'' if n==1 else 'es' if one.endswith('s') else 's'}"
+
+def _some(names, most=5): # a, b, c and 7 more
+    return ', '.join(map(str, names[:most]))+(f' and {len(names)-most:,} more' if len(names)>most else '')
+
+def _reasons(unused): # {column: why} as a, b (text), c (constant)
+    return ', '.join(f"{_some([str(c) or repr(c) for c in names], 3)} ({why})" for why,names in groupby(unused.items(), 1, 0).items())
+
+def _look(n): return f"look{'s' if n==1 else ''} wrong"
 
 # %% ../nbs/08b_report.ipynb #ecb2f647
 def rank_issues(
@@ -83,7 +95,7 @@ def _matrix(given, suggested, classes, shown):
     top,counts = confused_classes(given, suggested, len(classes))
     left = len(given)-counts.sum()
     note = 'No sample is flagged.' if not len(given) else 'A cell shows its samples when it is pressed.' if len(given)<=shown else 'A cell shows its samples, as far as they are listed, when it is pressed.'
-    if len(top)<len(classes) and len(given): note = f'The {len(top)} of {len(classes)} classes with most flags; {left:,} flagged samples are elsewhere. '+note
+    if len(top)<len(classes) and len(given): note = f"The {len(top)} of {len(classes)} classes with most flags; {_count(left, 'flagged sample')} {'is' if left==1 else 'are'} elsewhere. "+note
     return dict(classes=top.tolist() if len(given) else [], counts=counts.tolist(), note=note)
 
 def _text(v, most=200):
@@ -131,7 +143,7 @@ def _page_data(d, classes, order):
     nums = [d[c].astype(float).round(4).tolist() for c in ('p_given','p_suggested','score')]
     rows = list(zip(map(str, d.index), g.tolist(), s.tolist(), *nums, flag.astype(int).tolist()))[:len(order)]
     return dict(classes=list(map(str, classes)), numbers=numbers, rows=rows, matrix=_matrix(g[flag], s[flag], classes, len(order)),
-                subtitle=f'{flag.sum():,} of {n:,} labels look wrong')
+                subtitle=f"{flag.sum():,} of {_count(n, 'label')} {_look(flag.sum())}")
 
 # %% ../nbs/08b_report.ipynb #a6bdff1d
 def _page_values(values, order, most=12):
@@ -143,10 +155,10 @@ def _page_values(values, order, most=12):
 def _left_out(data, n, pictures, n_columns):
     "What the page does not show, in sentences"
     shown,thumbs,cols,res = len(data['rows']),len(data['thumbs']),len(data['columns']),[]
-    if shown<n: res.append(f'The page lists the {shown:,} most doubtful of {n:,} samples (option rows).')
-    if pictures and thumbs<shown: res.append(f'The first {thumbs:,} of {shown:,} listed samples have a thumbnail, {shown-thumbs:,} were left out (option thumbs).')
-    if (lost := data['thumbs'].count(None)): res.append(f'{lost:,} images could not be read for their thumbnail.')
-    if not pictures and cols<n_columns: res.append(f'The table shows {cols} columns, {n_columns-cols:,} were left out.')
+    if shown<n: res.append(f"The page lists the {shown:,} most doubtful of {_count(n, 'sample')} (option rows).")
+    if pictures and thumbs<shown: res.append(f"The first {thumbs:,} of {_count(shown, 'listed sample')} have a thumbnail, {shown-thumbs:,} {'was' if shown-thumbs==1 else 'were'} left out (option thumbs).")
+    if (lost := data['thumbs'].count(None)): res.append(f"{_count(lost, 'image')} could not be read for a thumbnail.")
+    if not pictures and cols<n_columns: res.append(f"The table shows {_count(cols, 'column')}, {n_columns-cols:,} {'was' if n_columns-cols==1 else 'were'} left out.")
     return res
 
 # %% ../nbs/08b_report.ipynb #07349ca2
@@ -161,6 +173,7 @@ class Samples:
     features:Tensor=None # (n, d) float32; None where a network has to learn them
     stats:tuple=None # (mean, std) of the columns, if the features are standardised columns
     columns:list=() # Which columns they are
+    unused:dict=field(default_factory=dict) # Other columns, and why each is no feature
     x:Tensor=None # (n, c, h, w) uint8 images to learn from
     images:list=None # The images as they came, for thumbnails
     shown:pd.DataFrame=None # (n, c) values for the page
@@ -170,6 +183,26 @@ class Samples:
     def __len__(self): return len(self.labels)
     @property
     def folder(self): return self.path if self.path.is_dir() else self.path.parent # of relative image paths
+
+# %% ../nbs/08b_report.ipynb #a169cdcc
+def _fractions(names): v = pd.to_numeric(pd.Series(names), errors='coerce'); return bool(v.notna().all() and (v%1!=0).any())
+
+def _check_classes(s):
+    "Raises `ValueError` for labels that are no classes; notes what is odd about others"
+    n,L,once = len(s),len(s.classes),int((np.bincount(s.labels)==1).sum())
+    if L<2: raise ValueError(f"{s.path}: all {_count(n, 'sample')} have the label {s.classes[0]!r}; at least two classes are needed")
+    if n<5: raise ValueError(f"{s.path}: only {_count(n, 'sample')}; neighbours need more")
+    table,odd = s.source is not None,_fractions(s.classes)
+    few = _some([f'{float(c):.4g}' if odd else c for c in s.classes], 3)
+    if 2*L>n or odd and 2*once>L:
+        has = f"{L:,} class folders have {n:,} images in all" if not table else f"column {s.label!r} has {L:,} different {'numbers' if odd else 'values'} in {n:,} rows ({few})"
+        cols = [c for c in getattr(s.source, 'column_names', s.source) if c!=s.label] if table else []
+        raise ValueError(f"{s.path}: labels must be classes with several samples each, but {has}"+(f": name the column of classes with label= (--label); there are {_some(cols, 8)}" if table else ''))
+    if odd: s.notes.append(f"The labels are numbers with fractions ({few}), and each is taken as a class")
+    if 2*once>L: s.notes.append(f"{once:,} of {L:,} classes have one sample, about which nothing can be said"+(f'; is {s.label!r} the column of classes (--label)?' if table else ''))
+    return s
+
+def _not_used(s): return f'; not used: {_reasons(s.unused)}' if s.unused else ''
 
 # %% ../nbs/08b_report.ipynb #7342912b
 def _pick_size(cells, folder):
@@ -199,13 +232,10 @@ def decode_images(
     bad = [i for i,w in enumerate(why) if w]
     if not bad: raise
     if len(bad)==len(cells) or not skip_broken:
-        raise ValueError(f"{len(bad)} of {len(cells)} images cannot be decoded: {_some([f'{names[i]} ({why[i]})' for i in bad], 3)}; "
+        raise ValueError(f"{len(bad)} of {_count(len(cells), 'image')} cannot be decoded: {_some([f'{names[i]} ({why[i]})' for i in bad], 3)}; "
                          "repair or remove them, or leave them out with skip_broken=True (--skip-broken)")
     ok = np.delete(ok, bad)
     return _decode_images([cells[i] for i in ok], 'images', folder, size),ok
-
-def _some(names, most=5): # a, b, c and 7 more
-    return ', '.join(map(str, names[:most]))+(f' and {len(names)-most:,} more' if len(names)>most else '')
 
 # %% ../nbs/08b_report.ipynb #53d06b7f
 def _with_images(s, cells, names, size, skip_broken, files, column=None):
@@ -216,20 +246,24 @@ def _with_images(s, cells, names, size, skip_broken, files, column=None):
     tensors,_ = _cached(make, files, f'clean-{s.path.stem}', names, column, size, skip_broken)
     s.x,ok = tensors['x'],tensors['ok'].numpy()
     bad = sorted({*range(len(cells))}-{*ok.tolist()})
-    if bad: s.notes.append(f"{len(bad)} of {len(cells)} images cannot be decoded and were left out: {_some([names[i] for i in bad])}")
+    if bad: s.notes.append(f"{len(bad)} of {len(cells)} images cannot be decoded and {'was' if len(bad)==1 else 'were'} left out: {_some([names[i] for i in bad])}")
     found = sorted({*np.arange(len(s.classes))}-{*s.labels[ok].tolist()})
     if found: raise ValueError(f"no image of class {s.classes[found[0]]} can be decoded: repair its images, or leave the class out")
     s.labels,s.rows,s.ids,s.images = s.labels[ok],s.rows[ok],s.ids.iloc[ok].reset_index(drop=True),[cells[i] for i in ok]
     h,w = s.x.shape[2:]
-    s.notes.append(f"Features: learned from the images, at {w}x{h} pixels")
-    return s
-
-def _check_classes(s):
-    if len(s.classes)<2: raise ValueError(f"{s.path}: all {len(s)} samples have the label {s.classes[0]!r}; at least two classes are needed")
-    if len(s)<5: raise ValueError(f"{s.path}: only {len(s)} samples; neighbours need more")
+    s.notes.append(f"Features: learned from the images, at {w}x{h} pixels{_not_used(s)}")
     return s
 
 # %% ../nbs/08b_report.ipynb #4e472f65
+def _class_root(path):
+    "The folder of class folders: `path` or its `train`. Raises `FileNotFoundError` without an image in one; looks no further than the first"
+    train = first(p for p in path.iterdir() if p.name.lower()=='train' and p.is_dir() and any(q.is_dir() for q in p.iterdir()))
+    root = train or path
+    for at,folders,names in os.walk(root, followlinks=True):
+        folders[:] = [o for o in folders if not o.startswith('.')]
+        if Path(at)!=root and any(Path(o).suffix.lower() in image_extensions and not o.startswith('.') for o in names): return root
+    raise FileNotFoundError(f"{path} has no images in class folders: expected {path}/CLASS/*.png. For a table, name its .csv or .parquet file")
+
 def read_folder(
     path, # root/CLASS/*.png, or root/train/CLASS/*.png
     size:int=None, # Resize images to size x size (default: only if they differ or are large)
@@ -237,14 +271,12 @@ def read_folder(
 )->Samples:
     "Images in class folders, in the order of their paths. Raises `FileNotFoundError` if there are none, `ValueError` for broken ones"
     path = Path(path)
-    train = first(p for p in path.iterdir() if p.name.lower()=='train' and p.is_dir() and any(q.is_dir() for q in p.iterdir()))
-    root = train or path
+    root = _class_root(path)
     found = [f for f in sorted(get_image_files(root)) if f.parent!=root]
-    if not found: raise FileNotFoundError(f"{path} has no images in class folders: expected {path}/CLASS/*.png. For a table, name its .csv or .parquet file")
     names,label = [f.relative_to(path).as_posix() for f in found],[f.relative_to(root).parts[0] for f in found]
     classes,y = np.unique(label, return_inverse=True)
     s = Samples(path, pd.DataFrame(dict(path=pd.Series(names, dtype=object))), y, classes.tolist(), np.arange(len(y)))
-    if train: s.notes.append(f"Only the part {train.name}/ was looked at")
+    if root!=path: s.notes.append(f"Only the part {root.name}/ was looked at")
     return _with_images(_check_classes(s), names, names, size, skip_broken, found)
 
 # %% ../nbs/08b_report.ipynb #8af3a49f
@@ -295,7 +327,7 @@ def number_classes(
 )->tuple: # (n,) int64, names
     "Class numbers and class names, in the order of numbers or of names. Raises `ValueError` for a missing label, naming its row"
     miss = (values.isna()|(values.astype(str)=='')).to_numpy()
-    if miss.any(): raise ValueError(f"{path}: {miss.sum()} labels are missing, the first in row {miss.argmax()}: fill them in or remove the rows")
+    if miss.any(): raise ValueError(f"{path}: {_count(miss.sum(), 'label')} {'is' if miss.sum()==1 else 'are'} missing, the first in row {miss.argmax()}: fill in or remove such rows")
     v = values if values.dtype.kind in 'iuf' else values.astype(object).astype(str).astype(object)
     classes = v.unique().tolist()
     try: classes = sorted(classes, key=float)
@@ -303,7 +335,7 @@ def number_classes(
     y = pd.Categorical(v, categories=classes).codes.astype(np.int64)
     if names is None or v.dtype.kind not in 'iu': return y,list(map(str, classes))
     bad = [c for c in classes if not 0<=c<len(names)]
-    if bad: raise ValueError(f"{path}: the label {bad[0]} has no name, the file names {len(names)} classes")
+    if bad: raise ValueError(f"{path}: the label {bad[0]} has no name, the file names {_count(len(names), 'class')}")
     return y,[str(names[c]) for c in classes]
 
 # %% ../nbs/08b_report.ipynb #62f0bda3
@@ -326,6 +358,15 @@ def _is_id(name, col):
     v = pd.to_numeric(col, errors='coerce').astype(float)
     return len(v)>2 and v.notna().all() and (v==v.round()).all() and bool((v.diff().iloc[1:]==1).all())
 
+def _why_not(name, kind, col):
+    "Why a column is no feature unless it is named; None for one that is"
+    if kind=='number':
+        v = pd.to_numeric(col, errors='coerce')
+        return 'row numbers' if _is_id(name, col) else 'empty' if v.isna().all() else 'constant' if v.notna().all() and v.min()==v.max() else None
+    v = col[col.notna()&~col.astype(str).str.strip().str.lower().isin(_missing)]
+    if not len(v): return 'empty'
+    return 'not all numbers' if pd.to_numeric(v.astype(str), errors='coerce').notna().mean()>.5 else 'text' if isinstance(v.iloc[0], str) else 'no numbers'
+
 # %% ../nbs/08b_report.ipynb #7c8fbfa5
 def numeric_columns(
     df:pd.DataFrame, # Columns of numbers, or of their text
@@ -336,7 +377,7 @@ def numeric_columns(
     bad = ~np.isfinite(num.to_numpy())
     if bad.any():
         i,j = np.argwhere(bad)[0]
-        raise ValueError(f"{path}, row {i}: column {df.columns[j]!r} has no finite number ({df.iloc[i,j]!r}; {bad[:,j].sum()} rows): fill it in, or choose columns with features= (--features)")
+        raise ValueError(f"{path}, row {i}: column {df.columns[j]!r} has no finite number ({df.iloc[i,j]!r}; {_count(bad[:,j].sum(), 'row')}): fill it in, or choose columns with features= (--features)")
     return torch.from_numpy(num.to_numpy(copy=True))
 
 # %% ../nbs/08b_report.ipynb #f0a18d4c
@@ -352,7 +393,7 @@ def vector_column(
         return a
     rows = [one(i, v) for i,v in enumerate(col)]
     odd = first(i for i,r in enumerate(rows) if len(r)!=len(rows[0]))
-    if odd is not None: raise ValueError(f"{path}, row {odd}: column {col.name!r} has {len(rows[odd])} numbers, row 0 has {len(rows[0])}")
+    if odd is not None: raise ValueError(f"{path}, row {odd}: column {col.name!r} has {_count(len(rows[odd]), 'number')}, row 0 has {len(rows[0])}")
     return check_features(torch.from_numpy(np.stack(rows)), f'{path}, column {col.name!r}:')
 
 # %% ../nbs/08b_report.ipynb #11e146c1
@@ -369,25 +410,31 @@ def _open_table(path):
     if len(head)<2: raise ValueError(f"{path} has one column, {head[0]!r}: are its columns separated by commas?")
     return df.set_axis(head, axis=1) # pandas gives names to columns without
 
+# %% ../nbs/08b_report.ipynb #6c49f2b8
 def _find_features(s, kinds, features, embedding, image, path):
-    "Where the features come from: ('columns', names), ('embedding', name) or ('image', name); and the column of images, for thumbnails"
-    of = lambda k: [c for c,v in kinds.items() if v==k and c!=s.label]
+    "Where the features come from: ('columns', names), ('embedding', name) or ('image', name); and the column of images, for thumbnails. Says in `s.unused` why others are none"
+    def of(k): return [c for c,v in kinds.items() if v==k and c!=s.label]
+    def rest(why, *cols): s.unused = {c:why for c in kinds if c not in (s.label,*cols)}
     if features and embedding: raise ValueError(f"give features= (--features) or embedding= (--embedding), not both: got {features!r} and {embedding!r}")
     pics = image if image is not None or len(of('image'))!=1 else of('image')[0]
-    if features: return 'columns',match_columns(features, list(kinds), path),pics
+    if features:
+        cols = match_columns(features, list(kinds), path)
+        rest('not named', pics, *cols)
+        return 'columns',cols,pics
     vec = pick_column(embedding, of('vector') if image is None or len(of('vector'))==1 else [], list(kinds), 'embedding', path)
-    if vec is not None: return 'embedding',vec,pics
+    if vec is not None: rest('there are vectors', pics, vec); return 'embedding',vec,pics
     pics = pick_column(image, of('image'), list(kinds), 'image', path)
-    if pics is not None: return 'image',pics,pics
-    cols = [c for c in of('number') if not _is_id(c, s.source[c].to_pandas() if isinstance(s.source, pa.Table) else s.source[c])]
-    if not cols: raise ValueError(f"{path}: no column has numbers, vectors or images beside the label {s.label!r}; it has {_some(list(kinds), 12)}")
+    if pics is not None: rest('there are images', pics); return 'image',pics,pics
+    why = {c:_why_not(c, k, s.source[c].to_pandas() if isinstance(s.source, pa.Table) else s.source[c]) for c,k in kinds.items() if c!=s.label}
+    cols,s.unused = [c for c in why if not why[c]],{c:w for c,w in why.items() if w}
+    if not cols: raise ValueError(f"{path}: no column has numbers, vectors or images that tell samples apart, beside the label {s.label!r}; it has {_reasons(s.unused)}")
     return 'columns',cols,None
 
 # %% ../nbs/08b_report.ipynb #f6d9961c
 def read_table(
     path, # A .csv or .parquet file
     label:str=None, # Column of labels (default: the only one of label, labels, target, class, y)
-    features:str=None, # Numeric columns, by name or pattern, separated by commas (default: all but row numbers, if there is no other feature)
+    features:str=None, # Numeric columns, by name or pattern, separated by commas (default: all but row numbers and constants, if there is no other feature)
     embedding:str=None, # Column of vectors (default: the only one)
     image:str=None, # Column of images (default: the only one); features are learned from it if there are no others
     size:int=None, # Resize images to size x size (default: only if they differ or are large)
@@ -433,14 +480,24 @@ def _standardise(s):
 def _with_values(s, kinds, column):
     "Values for the page, with columns that are no features first, and a note on what was used"
     other = [c for c,k in kinds.items() if c!=s.label and c not in s.columns]
-    used = f'{s.features.shape[1]}-d vectors of {s.columns[0]!r}' if s.stats is None else f'{len(s.columns)} columns, standardised ({_some(s.columns, 6)})'
-    s.notes.append(f'Features: {used}'+(f'; not used: {_some(other, 6)}' if other else ''))
+    used = f'{s.features.shape[1]}-d vectors of {s.columns[0]!r}' if s.stats is None else f"{_count(len(s.columns), 'column')}, standardised ({_some(s.columns, 6)})"
+    s.notes.append(f'Features: {used}'+_not_used(s))
     if s.images is not None: return s
     show = [c for c in other if kinds[c] in ('number','other')]+[c for c in s.columns if s.stats is not None]
     s.shown = pd.DataFrame({c:column(c).tolist() for c in show}, index=range(len(s)))
     return s
 
 # %% ../nbs/08b_report.ipynb #ac5265eb
+def check_data(
+    data, # A folder, .csv or .parquet
+)->Path: # `data`
+    "Raises `FileNotFoundError` for a path that is not there or a folder without images, `ValueError` for another kind of file. Reads nothing"
+    path = Path(data).expanduser()
+    if not path.exists(): raise FileNotFoundError(f"no such file or folder: {path}")
+    if path.is_dir(): _class_root(path)
+    elif path.suffix.lower() not in ('.csv','.parquet'): raise ValueError(f"{path}: expected a folder of images, a .csv or a .parquet")
+    return path
+
 def read_samples(
     data, # A folder, .csv or .parquet
     label:str=None, features:str=None, embedding:str=None, image:str=None, # Columns of a table: see `read_table`
@@ -448,11 +505,9 @@ def read_samples(
     skip_broken:bool=False, # Leave out images that cannot be decoded?
 )->Samples:
     "Samples of a folder or a table. Raises `FileNotFoundError` and `ValueError` saying what is wrong"
-    path = Path(data).expanduser()
-    if not path.exists(): raise FileNotFoundError(f"no such file or folder: {path}")
-    if path.suffix.lower() in ('.csv','.parquet') and path.is_file(): return read_table(path, label, features, embedding, image, size, skip_broken)
+    path = check_data(data)
+    if not path.is_dir(): return read_table(path, label, features, embedding, image, size, skip_broken)
     named = [n for n,v in dict(label=label, features=features, embedding=embedding, image=image).items() if v is not None]
-    if not path.is_dir(): raise ValueError(f"{path}: expected a folder of images, a .csv or a .parquet")
     if named: raise ValueError(f"{named[0]}= (--{named[0]}) names a column of a table, {path} is a folder: its labels are its subfolders")
     return read_folder(path, size, skip_broken)
 
@@ -564,7 +619,7 @@ def features(self:Cleaning):
     def make():
         with no_random(self.seed):
             learn = preliminary_learner(self._data(), self.backbone, recipe=self.recipe, device=self.device)
-            self.say(f'training {self.backbone} on the labels as they are: {self.recipe.n_epochs(len(learn.dls.train))} epochs')
+            self.say(f"training {self.backbone} on the labels as they are: {_count(self.recipe.n_epochs(len(learn.dls.train)), 'epoch')}")
             with _quiet(learn): learn.fit_recipe(cbs=[ResumableFit(ckpt, key=key), SayEpochs(self.say)])
         mean,std = channel_stats(s.x)
         return {f'model.{k}':v for k,v in learn.model.state_dict().items()}|dict(features=extract_features(learn, 'train', bf16=False), mean=mean, std=std),{}
@@ -579,7 +634,9 @@ def issues(self:Cleaning):
     (up,x,net),s = self.features(),self.samples
     key = _key(up, checksum(dict(y=torch.as_tensor(s.labels))), self.k_max, self.metric, self.seed, self.device, knet_nb.__version__)
     def make():
-        c = KNetClassifier(k_max=self.k_max, metric=self.metric, random_state=self.seed, device=self.device).fit(x.numpy(), s.labels)
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'The number of unique classes') # has been looked at, in `_check_classes`
+            c = KNetClassifier(k_max=self.k_max, metric=self.metric, random_state=self.seed, device=self.device).fit(x.numpy(), s.labels)
         cols = {n:torch.as_tensor(c.label_issues_[n].to_numpy(copy=True)) for n in issue_cols}
         return cols|{f'knet.{k}':v for k,v in c.knet_.state_dict().items()},dict(k=int(c.k_), args={n:getattr(c.knet_,n) for n in ('d','n_classes','hidden','k_max','fixed_k')})
     t,meta = self.stage('issues', key, make)
@@ -611,7 +668,7 @@ def knet_clean(
     out:str='issues', # Folder for the results; stages are kept there too
     fix:str='suggest', # What cleaned.csv or cleaned.parquet has for flagged samples: suggest (the suggested label), drop (nothing), keep (the given label, and a column is_issue)
     label:str=None, # Column of labels (default: label, labels, target, class or y)
-    features:str=None, # Numeric columns, by name or pattern, separated by commas, such as 'x*,age' (default: all, if there are neither vectors nor images)
+    features:str=None, # Numeric columns, by name or pattern, separated by commas, such as 'x*,age' (default: all but row numbers and constants, if there are neither vectors nor images)
     embedding:str=None, # Column of vectors (default: the only one)
     image:str=None, # Column of images: paths or bytes (default: the only one)
     size:int=None, # Pixels a side that images are resized to (default: 64 if they differ in size or are larger than 128)
@@ -629,18 +686,18 @@ def knet_clean(
     quiet:bool=False, # Say nothing
 )->pd.DataFrame: # One row a sample, the most doubtful first; the same as issues.csv
     "Find samples whose label looks wrong, and write a ranked list, cleaned labels, a model and a page. The data are not changed."
-    out = check_out(out, data)
+    out = check_out(out, check_data(data)) # an empty folder is the first thing to say
     if fix not in fixes: raise ValueError(f"unknown fix {fix!r}: known are {', '.join(fixes)}")
     if min(thumbs, rows)<0: raise ValueError(f"thumbs and rows must be 0 or more, got {thumbs} and {rows}")
     say = noop if quiet else _say
     s = read_samples(data, label, features, embedding, image, size, skip_broken)
-    say(f'{s.path}: {len(s):,} samples, {len(s.classes)} classes')
+    say(f"{s.path}: {_count(len(s), 'sample')}, {_count(len(s.classes), 'class')}")
     for n in s.notes: say(f'  {n}')
     told = len(s.notes)
     c = Cleaning(s, out, backbone, recipe, epochs, not no_flip, k_max, metric, seed, device, not quiet)
     res = write_issues(c, fix, thumbs, rows)
     for n in s.notes[told:]: say(f'  {n}')
-    say(f"{res.is_issue.sum():,} of {len(s):,} labels look wrong ({res.is_issue.mean():.1%})")
+    say(f"{res.is_issue.sum():,} of {len(s):,} labels {_look(res.is_issue.sum())} ({res.is_issue.mean():.1%})")
     for n,what in _written(out).items(): say(f'  {out/n}: {what}')
     return res
 

@@ -10,13 +10,14 @@ __all__ = ['LabelCleaner', 'KExplorer']
 # %% ../nbs/08c_widgets.ipynb #d6ed8db9
 import base64,csv,hashlib,html,io,itertools,os
 from functools import lru_cache
-import PIL.Image,PIL.ImageOps
+import PIL.Image,PIL.ImageDraw,PIL.ImageOps
 from fastai.basics import *
 from .analysis import class_colors
 from .cleaning import issue_cols
 from .data import atomic_path,check_features,check_labels,check_lengths
 from .experiments import method_colors,plain_axes
 from .neighbors import nearest,neighbor_labels,votes
+from .report import _count
 
 # %% ../nbs/08c_widgets.ipynb #f782e5be
 def _label_values(found, classes):
@@ -29,7 +30,7 @@ def _label_values(found, classes):
         names,other = list(classes),[o for o in found if o not in set(classes)]
         values = names if not other else list(range(len(names)))
         if bad := [o for o in other if not (isinstance(o, (int,np.integer)) and 0<=o<len(names))]:
-            raise ValueError(f"label {bad[0]!r} is neither one of the {len(names)} classes nor a number from 0 to {len(names)-1}: give all the classes")
+            raise ValueError(f"label {bad[0]!r} is neither one of the {_count(len(names), 'class')} nor a number from 0 to {len(names)-1}: give all the classes")
     names = [str(o) for o in names]
     if len(set(names))<len(names): raise ValueError(f"class names must differ, {next(o for o in names if names.count(o)>1)!r} comes twice")
     if bad := [o for o in names if not o or len(o.splitlines())>1]: raise ValueError(f"a class name must be one line of text, got {bad[0]!r}")
@@ -51,7 +52,7 @@ def _check_issues(issues, images):
     if not len(issues): raise ValueError("issues are empty: at least one sample is needed")
     if bad := [o for o in issue_cols if issues[o].isna().any()]: raise ValueError(f"issues have missing values in {bad[0]}")
     if hasattr(images, '__len__') and len(images)!=len(issues):
-        raise ValueError(f"{len(issues)} issues but {len(images)} images: give the whole DataFrame, flagged or not, with a row for each image in the images' order")
+        raise ValueError(f"{_count(len(issues), 'issue')} but {_count(len(images), 'image')}: give the whole DataFrame, flagged or not, with a row for each image in the images' order")
     i = issues.index
     if 'row' in issues or 'path' in issues: _check_places(issues, images)
     elif pd.api.types.is_integer_dtype(i) and not i.is_monotonic_increasing and i.is_unique and i.min()==0 and i.max()==len(i)-1:
@@ -98,14 +99,34 @@ def _png(im, size):
     return f.getvalue()
 
 # %% ../nbs/08c_widgets.ipynb #c21fdf78
+def _check_files(images):
+    "Raises `FileNotFoundError` if one of the first few paths or the last is missing: that is a wrong folder, and looking at all would take long"
+    for i in sorted({*range(min(5, len(images))), len(images)-1}) if len(images) else []:
+        if isinstance(o := images[i], (str,Path)) and not Path(o).is_file():
+            raise FileNotFoundError(f"images, row {i}: there is no file {str(o)!r}"+('' if Path(o).is_absolute() else f" in {Path.cwd()}: say in which folder it is, [folder/p for p in paths]"))
+
 class _Pictures:
     "PNGs of images, made when they are asked for: bytes, or None and what was wrong"
-    def __init__(self, images, most=100): self.images,self.span,self.get = images,None,lru_cache(most)(self._get)
+    def __init__(self, images, most=100):
+        if isinstance(images, pd.Series) or isinstance(images, np.ndarray) and images.dtype.kind in 'OU': images = images.tolist() # by place, not by index
+        if isinstance(images, (list,tuple,L)): _check_files(images)
+        self.images,self.span,self.get = images,None,lru_cache(most)(self._get)
     def _get(self, row, size):
         a = self.images
         if isinstance(a, (np.ndarray,Tensor)) and self.span is None: self.span = _span(_array(a[::-(-len(a)//1000)])) # one black and white for all
         try: return _png(_open(a(row) if callable(a) else a[row], self.span), size),''
         except Exception as e: return None,f'{type(e).__name__}: {e}'
+
+# %% ../nbs/08c_widgets.ipynb #34ccc482
+@lru_cache(8)
+def _unreadable(size):
+    "PNG in the place of an image that cannot be read"
+    im,e = PIL.Image.new('RGB', (size,size), '#E4E4E4'),size-1
+    d,w = PIL.ImageDraw.Draw(im),max(1, size//48)
+    for line in ((0,0,e,e),(0,e,e,0)): d.line(line, '#BBBBBB', w)
+    d.rectangle((0,0,e,e), outline='#767676', width=w)
+    d.multiline_text((size/2,size/2), 'cannot\nbe read', '#4A2000', anchor='mm', align='center', font_size=size/6, stroke_width=2*w, stroke_fill='#E4E4E4')
+    return _png(im, size)
 
 # %% ../nbs/08c_widgets.ipynb #8eb37931
 _file_columns = ['row','given','decision','label']
@@ -244,13 +265,38 @@ def move(self:LabelCleaner, n:int=1): self.go(self.at+n) # n samples on, or back
 @patch
 def turn(self:LabelCleaner, n:int=1): self.go(min(max(self.page+n, 0), self.n_pages-1)*self.page_size) # n pages on, or back
 
+# %% ../nbs/08c_widgets.ipynb #38f6dffe
+@patch
+def _places(self:LabelCleaner, row):
+    "Places in `issues` of one or several rows. Raises `ValueError` for what is none"
+    i,n = self.issues.index,len(self.given)
+    rows = row.tolist() if hasattr(row, 'tolist') else list(row) if pd.api.types.is_list_like(row) else row
+    if not isinstance(rows, list): rows = [rows]
+    mask,whole = [isinstance(o, (bool,np.bool_)) for o in rows],[isinstance(o, (int,np.integer)) and not isinstance(o, bool) for o in rows]
+    if rows and all(mask):
+        if len(rows)!=n: raise ValueError(f"a mask of rows must have {_count(n, 'value')}, got {len(rows)}")
+        return np.flatnonzero(rows)
+    if not all(whole): return np.array([self._place(o) for o in rows])
+    if bad := [o for o in rows if not 0<=o<n]:
+        at = np.flatnonzero(i==bad[0])
+        raise ValueError(f"row must lie in [0, {n-1}], got {bad[0]}"+(f": it is a place in issues, and what their index calls {bad[0]} is at {at[0]}" if len(at) else ''))
+    return np.array(rows, int)
+
+@patch
+def _place(self:LabelCleaner, name):
+    i,where = self.issues.index,f"a place in [0, {len(self.given)-1}]"
+    if pd.api.types.is_integer_dtype(i): raise ValueError(f"row must be {where}, a whole number, got {name!r}")
+    at = np.atleast_1d(np.arange(len(i))[i.get_loc(name) if name in i else []])
+    if len(at)!=1: raise ValueError(f"{len(at) or 'no'} samples are called {name!r} in the index of issues: row must be one of its names, such as {i[0]!r}, or {where}")
+    return int(at[0])
+
 # %% ../nbs/08c_widgets.ipynb #5ab927f1
 @patch
 def _decide(self:LabelCleaner, row, kind, label=None):
     "Save a decision on one or several rows as one step, then go on to the next undecided one"
-    rows = np.atleast_1d(ifnone(row, [] if self.row is None else self.row)).astype(int)
-    if not len(rows): raise ValueError("nothing is shown: choose another filter")
-    if not (0<=rows.min() and rows.max()<len(self.given)): raise ValueError(f"row must lie in [0, {len(self.given)-1}], got {rows.min() if rows.min()<0 else rows.max()}")
+    if row is None and self.row is None: raise ValueError("nothing is shown: choose another filter")
+    rows = self._places(self.row if row is None else row)
+    if not len(rows): raise ValueError("no row was given")
     label = np.broadcast_to(self.suggested[rows] if kind=='accept' else ifnone(label, self.given[rows]), rows.shape)
     kinds = np.full(len(rows), 4) if kind=='drop' else np.where(label==self.given[rows], 1, np.where(label==self.suggested[rows], 2, 3))
     lines = [(r, self.names[self.given[r]], _kinds[k], self.names[l] if k<4 else '') for r,k,l in zip(rows,kinds,label)]
@@ -265,14 +311,14 @@ def _decide(self:LabelCleaner, row, kind, label=None):
 # %% ../nbs/08c_widgets.ipynb #2efb8cd2
 @patch
 def keep(self:LabelCleaner,
-    row=None, # Place in `issues`, from 0, or several, as one step (default: the current one)
+    row=None, # Place in `issues` from 0, name in their index, or several or a mask, as one step (default: the current one)
 ):
     "The given label is right"
     self._decide(row, 'keep')
 
 @patch
 def accept(self:LabelCleaner,
-    row=None, # Place in `issues`, from 0, or several, as one step (default: the current one)
+    row=None, # Place in `issues` from 0, name in their index, or several or a mask, as one step (default: the current one)
 ):
     "The suggested label is right"
     self._decide(row, 'accept')
@@ -280,14 +326,14 @@ def accept(self:LabelCleaner,
 @patch
 def change(self:LabelCleaner,
     label, # Another label, or its name
-    row=None, # Place in `issues`, from 0, or several, as one step (default: the current one)
+    row=None, # Place in `issues` from 0, name in their index, or several or a mask, as one step (default: the current one)
 ):
     "Neither of them is: another label"
     self._decide(row, 'change', self._code(label))
 
 @patch
 def drop(self:LabelCleaner,
-    row=None, # Place in `issues`, from 0, or several, as one step (default: the current one)
+    row=None, # Place in `issues` from 0, name in their index, or several or a mask, as one step (default: the current one)
 ):
     "The sample is of no use"
     self._decide(row, 'drop')
@@ -342,7 +388,7 @@ def apply(self:LabelCleaner,
     for o in (ys,*others): check_lengths(self.given, o)
     code = {v:i for i,v in enumerate(self.values)}
     if bad := [i for i,(o,g) in enumerate(zip(ys, self.given)) if code.get(o)!=g]:
-        raise ValueError(f"y differs from the given labels in {len(bad)} rows, the first is row {bad[0]}: {ys[bad[0]]!r}, not {self.values[self.given[bad[0]]]!r}")
+        raise ValueError(f"y differs from the given labels in {_count(len(bad), 'row')}, the first is row {bad[0]}: {ys[bad[0]]!r}, not {self.values[self.given[bad[0]]]!r}")
     keep = np.flatnonzero(self.kind!=4)
     fixed = self.labels().label.to_numpy()[keep].tolist()
     res = [type(y)(fixed) if isinstance(y, (list,tuple)) else torch.as_tensor(fixed, dtype=y.dtype, device=y.device) if isinstance(y, Tensor)
@@ -362,32 +408,61 @@ def progress(self:LabelCleaner)->dict: # Counts of samples: flagged, done (the f
 @patch
 def __repr__(self:LabelCleaner):
     p = self.progress
-    return (f"{p['done']:,} of {p['flagged']:,} flagged labels decided, of {p['n']:,}: {p['keep']:,} kept, "
+    return (f"{p['done']:,} of {_count(p['flagged'], 'flagged label')} decided, of {p['n']:,}: {p['keep']:,} kept, "
             f"{p['accept']+p['change']:,} changed, {p['drop']:,} dropped")
 
 # %% ../nbs/08c_widgets.ipynb #c85351ad
 _kind_colors = ['#767676','#0072B2','#00795A','#00795A','#B84A00'] # grey, and dark enough for white letters on them
 
-@patch
-def _caption(self:LabelCleaner, row):
-    "What has become of a row, in a few letters"
-    k,room = self.kind[row],max(8, self.size//7-3) # letters beside the signs
-    g,s,l = [self.names[o[row]] for o in (self.given,self.suggested,self.label)]
-    cut = lambda o,n: o if len(o)<=n else o[:n-1]+'…'
-    pair = lambda a,b,end='': f"{cut(a, max(room//2, room-len(b)))} → {cut(b, max(room//2, room-len(a)))}{end}"
-    return [pair(g, s, '?'), f'✓ {cut(g, room)}', pair(g, l), pair(g, l), f'✕ {cut(g, room)}'][k]
+def _shorten(s, n): # without its middle, as names often differ at their ends; a few letters are the first ones
+    return s if len(s)<=n else f'{s[:n-1]}…' if n<8 else f'{s[:n//2]}…{s[len(s)-(n-1)//2:]}'
 
+@patch
+def _says(self:LabelCleaner, row):
+    "What has become of a row, as one or two times (sign, name, sign)"
+    k,(g,s,l) = self.kind[row],[self.names[o[row]] for o in (self.given,self.suggested,self.label)]
+    return [[('✓ ' if k==1 else '✕ ',g,'')],[('',g,''),('→ ',l if k else s,'' if k else '?')]][int(k in (0,2,3))]
+
+@patch
+def _caption(self:LabelCleaner, row, room=None):
+    "The same in a few letters: as many as a thumbnail has room for, beside the signs"
+    says,room = self._says(row),room or max(8, self.size//7-3)
+    sizes = [len(o) for _,o,_ in says]
+    return ' '.join(a+_shorten(o, room if len(says)==1 else max(room//2, room-sizes[1-i]))+z for i,(a,o,z) in enumerate(says))
+
+# %% ../nbs/08c_widgets.ipynb #6a07e847
+def _title(says, width, weight=None):
+    "Text of (sign, name, sign), and a size at which it is at most `width` points wide"
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+    def fit(lines, size): return all(text_to_path.get_text_width_height_descent(o, FontProperties(size=size, weight=weight), False)[0]<=width for o in lines)
+    def halves(text): # at the space nearest to the middle
+        cuts = [i for i,c in enumerate(text) if c==' ' and i>1] # not behind the sign
+        at = min(cuts, key=lambda i: abs(2*i-len(text)), default=None)
+        return [text] if at is None or fit([text], 8) else [text[:at],text[at+1:]]
+    whole = [''.join(o) for o in says]
+    tries = [([' '.join(whole)],10),*((whole,o) for o in (10,9,8)),*(([h for o in whole for h in halves(o)],o) for o in (8,7))]
+    for lines,size in tries:
+        if fit(lines, size): return '\n'.join(lines),size
+    def short(a, o, z):
+        if fit(h := [a+o+z], 7) or fit(h := halves(a+o+z), 7): return h
+        return [next((s for n in range(len(o), 1, -1) if fit([s := a+_shorten(o, n)+z], 7)), a+'…'+z)]
+    return '\n'.join(h for o in says for h in short(*o)),7
+
+# %% ../nbs/08c_widgets.ipynb #a9651cc7
 @patch
 def plot(self:LabelCleaner): # The figure
     "The current page: given and suggested label of each image, or what was decided"
     rows = self.view[self.page*self.page_size:][:self.page_size]
-    n = max(1, -(-len(rows)//self.columns))
-    fig,axs = plt.subplots(n, self.columns, figsize=(1.1*self.columns,1.35*n), layout='constrained', squeeze=False)
+    bold = ['bold' if self.kind[r] else 'normal' for r in rows]
+    titles = [_title(self._says(r), 72, w) for r,w in zip(rows, bold)]
+    n,high = max(1, -(-len(rows)//self.columns)),max([1.25*size*(t.count('\n')+1) for t,size in titles], default=12.5)
+    fig,axs = plt.subplots(n, self.columns, figsize=(1.1*self.columns,(1.18+high/72)*n), layout='constrained', squeeze=False)
     for ax in axs.flat: ax.axis('off')
-    for ax,row in zip(axs.flat, rows):
-        im = self.pictures(int(row), self.size)[0]
-        if im: ax.imshow(PIL.Image.open(io.BytesIO(im)), cmap='gray', vmin=0, vmax=255)
-        ax.set_title(self._caption(row), color=_kind_colors[self.kind[row]], fontsize=10, weight='bold' if self.kind[row] else None)
+    for ax,row,(text,size),w in zip(axs.flat, rows, titles, bold):
+        png = self.pictures(int(row), self.size)[0] or _unreadable(self.size)
+        ax.imshow(PIL.Image.open(io.BytesIO(png)), cmap='gray', vmin=0, vmax=255)
+        ax.set_title(text, color=_kind_colors[self.kind[row]], fontsize=size, weight=w, parse_math=False, linespacing=1.05)
     return fig
 
 # %% ../nbs/08c_widgets.ipynb #7bf0d719
@@ -456,6 +531,7 @@ class _Page:
     def __init__(self, c):
         import ipywidgets as W
         self.W,self.c,self.id,self.busy,self.shown,self.message,self.keys = W,c,f'knet-{next(_uids)}',False,None,'',{}
+        self.errors = ['']*c.page_size # of the thumbnails
         self.style,self.marks,self.bar,self.detail,self.note,self.pages = [W.HTML() for _ in range(6)]
         for o in (self.style,self.marks): o.add_class('knet-hidden')
         side = W.VBox([self.detail,self._acts(),self._classes()]).add_class('knet-side')
@@ -576,17 +652,19 @@ def draw(self:_Page):
 @patch
 def _draw_page(self:_Page, rows):
     c = self.c
-    for i,b in enumerate(self.slots):
-        b.description = c._caption(rows[i]) if i<len(rows) else ''
-        b.tooltip = f'row {c.issues.index[rows[i]]}' if i<len(rows) else ''
-        b.disabled = i>=len(rows)
     if self.shown is None or not np.array_equal(rows, self.shown):
         self.shown,z,s = rows,c.size,f'.knet-cleaner.{self.id} .jupyter-button.knet-slot' # stronger than the common style, which other pages bring again
         css = [f'{s} {{ height:{z+34}px; padding-top:{z+4}px; }}']
         for i,r in enumerate(rows):
-            png = c.pictures(int(r), z)[0]
-            if png: css.append(f'{s}.knet-s{i} {{ background-image:url({_src(png)}); background-position:center {4+(z-_height(png))//2}px }}')
+            png,self.errors[i] = c.pictures(int(r), z)
+            png = png or _unreadable(z)
+            css.append(f'{s}.knet-s{i} {{ background-image:url({_src(png)}); background-position:center {4+(z-_height(png))//2}px }}')
         self.style.value = f"<style>{' '.join(css)}</style>"
+    for i,b in enumerate(self.slots):
+        b.description,b.tooltip,b.disabled = '','',i>=len(rows)
+        if b.disabled: continue
+        b.description = c._caption(rows[i])
+        b.tooltip = f"row {c.issues.index[rows[i]]}: {' '.join(map(''.join, c._says(rows[i])))}"+(f'\nThe image cannot be read. {self.errors[i]}' if self.errors[i] else '')
     css = lambda r: ((f'background-color:{_kind_colors[k]}; border-color:{_kind_colors[k]}; color:#fff;' if (k := c.kind[r]) else '')+
                      ('text-decoration:line-through;' if k==4 else '')+('outline:3px solid #E69F00; outline-offset:1px; font-weight:600;' if r==c.row else ''))
     mark = [f'.knet-cleaner.{self.id} .knet-grid .jupyter-button.knet-s{i} {{ {css(r)} }}' for i,r in enumerate(rows)]
@@ -607,7 +685,7 @@ def _draw_row(self:_Page):
     g,s = [c.names[a[c.row]] for a in (c.given,c.suggested)]
     if max(len(g), len(s))<9: keep.description,accept.description = f'Keep {g} (k)',f'Accept {s} (a)'
     kind = c.kind[c.row]
-    done = f'<span class="knet-chip" style="background:{_kind_colors[kind]}">{e(c._caption(c.row)) if kind else "undecided"}</span>'
+    done = f'<span class="knet-chip" style="background:{_kind_colors[kind]}">{e(c._caption(c.row, 22)) if kind else "undecided"}</span>'
     facts = [('given', f'<b>{e(g)}</b>', f'{o.p_given:.1%}'), ('suggested', f'<b>{e(s)}</b>', f'{o.p_suggested:.1%}'), ('score', f'{o.score:.3f}', ''),
              ('row', e(str(c.issues.index[c.row])), ''), ('place', f'{c.at+1:,} of {len(c.view):,}', ''), ('decision', done, '')]
     body = ''.join(f'<tr><td>{a}</td><td title="{re.sub("<.*?>", "", b)}">{b}</td><td>{n}</td></tr>' for a,b,n in facts)
@@ -677,14 +755,14 @@ def _label_numbers(labels, classes, known, n):
         if bad := [o for o in labels if o not in code]: raise ValueError(f"the classifier does not know the label {bad[0]!r}")
         y = tensor([code[o] for o in labels])
     names = [str(o) for o in ifnone(classes, range(n) if known is None else known)]
-    if len(names)!=n: raise ValueError(f"kNet has {n} classes, got {len(names)} names")
+    if len(names)!=n: raise ValueError(f"kNet has {_count(n, 'class')}, got {_count(len(names), 'name')}")
     return y,names
 
 @patch
 def _kind(self:KExplorer, kind):
     kind = kind or ('regions' if self.knet.d==2 and self.images is None else 'bars')
     if kind not in ('bars','regions'): raise ValueError(f"kind must be 'bars' or 'regions', got {kind!r}")
-    if kind=='regions' and self.knet.d!=2: raise ValueError(f"regions need features in the plane, these have {self.knet.d} dimensions: use kind='bars'")
+    if kind=='regions' and self.knet.d!=2: raise ValueError(f"regions need features in the plane, these have {_count(self.knet.d, 'dimension')}: use kind='bars'")
     return kind
 
 @patch
@@ -715,7 +793,7 @@ def set(self:KExplorer,
 ):
     "Show another k, another sample or both, as the slider does. Raises `ValueError` for one that there is not"
     if k is not None and k not in self.ks: raise ValueError(f"k must be {self.ks[0]} to {self.ks[-1]}, got {k}" if len(self.ks)>1 else f"this kNet is fixed to k={self.ks[0]}, got {k}")
-    if row is not None and not 0<=row<self.n: raise ValueError(f"row must lie in [0, {self.n-1}], got {row}")
+    if row is not None and not (isinstance(row, (int,np.integer)) and 0<=row<self.n): raise ValueError(f"row must lie in [0, {self.n-1}], got {row!r}")
     new = row is not None and row!=self.row
     self.k,self.row = ifnone(k, self.k),ifnone(row, self.row)
     if new and self.kind=='bars': self._fig = None # another image and other classes
@@ -772,9 +850,7 @@ def _draw_bars(self:KExplorer, most=10):
     fig,axs = plt.subplots(1, len(widths), figsize=(2.4*sum(widths),3.3), width_ratios=widths, layout='constrained')
     if self.images:
         axs[0].axis('off'); axs[0].set_title(f'row {self.row}'+(f', given {self.classes[self.y[self.row]]}' if self.q is None else ''), fontsize=11)
-        png,error = self.images(self.row, 288)
-        if png: axs[0].imshow(PIL.Image.open(io.BytesIO(png)), cmap='gray', vmin=0, vmax=255)
-        else: axs[0].text(.5, .5, 'no image', ha='center')
+        axs[0].imshow(PIL.Image.open(io.BytesIO(self.images(self.row, 288)[0] or _unreadable(288))), cmap='gray', vmin=0, vmax=255)
     bars,lines = axs[-2:]
     at = np.arange(len(shown))
     self._artists = shown,{m:bars.bar(at+s, p[-1][shown], .38, color=method_colors[m], label=n) for m,n,p,s in [('knn','kNN',knn,-.2),('knet','kNet',net,.2)]}

@@ -175,8 +175,9 @@ def test_csv():
     kept = read('out/cleaned.csv')
     assert kept.drop(columns='is_issue').equals(a) and (kept.is_issue=='True').tolist()==by_row.is_issue.tolist()
     d = page_data('out/report.html')
-    assert d['columns'][:3]==['name','id','empty'] and d['thumbs']==[] and len(d['rows'])==120 and 'not used: name, id, empty' in d['notes'][0]
-    p = KNet.load('out/model.safetensors').predict_proba(torch.tensor(a.filter(regex=r'^p\d').astype('float32').to_numpy()), json.load(open('out/knet-clean.json'))['k'])
+    assert d['columns'][:5]==['p24','p39','name','id','empty'] and d['thumbs']==[] and len(d['rows'])==120 and 'not used: p24, p39 (constant), name (text), id (row numbers), empty (empty)' in d['notes'][0]
+    about = json.load(open('out/knet-clean.json'))
+    p = KNet.load('out/model.safetensors').predict_proba(torch.tensor(a[about['features']].astype('float32').to_numpy()), about['k'])
     np.testing.assert_allclose(p.max(1).values, by_row.p_suggested, atol=1e-4) # the model takes the columns as they are
 
 def test_columns_without_a_name(capsys):
@@ -249,7 +250,7 @@ wrong_tables = {
     'unknown pattern': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--features','z*'], r"'z\*'.*x, label"),
     'unknown label': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--label','lable'], "'lable'.*x, label"),
     'two vectors': (dict(u=['[1,2]']*10, v=['[1,2]']*10, label=list('ab')*5), [], 'u, v could be.*--embedding'),
-    'unequal vectors': (dict(u=['[1,2]']*9+['[1]'], label=list('ab')*5), [], 'row 9.*1 numbers'),
+    'unequal vectors': (dict(u=['[1,2]']*9+['[1]'], label=list('ab')*5), [], 'row 9.*1 number,'),
     'bad vector': (dict(u=['[1,2]']*9+['[1,'], label=list('ab')*5), [], 'row 9'),
     'nan in a vector': (dict(u=['[1,2]']*9+['[1,NaN]'], label=list('ab')*5), [], 'row 9'),
     'both': (dict(u=['[1,2]']*10, x=[1]*10, label=list('ab')*5), ['--features','x','--embedding','u'], 'not both'),
@@ -258,6 +259,11 @@ wrong_tables = {
     'no rows': (dict(x=[], label=[]), [], 'no rows'),
     'fix': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--fix','guess'], "'guess'.*suggest, drop, keep"),
     'metric': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--metric','far'], "'far'.*cosine"),
+    'prices as labels': (dict(x=[1.,2.]*15, y=[i/7+.1 for i in range(30)]), [], r"labels must be classes.*'y' has 30 different numbers in 30 rows \(0\.1, 0\.2429.*--label.*there are x"),
+    'prices that repeat': (dict(x=[1.,2.]*30, y=[.5]*31+[i/7+.1 for i in range(29)]), [], "'y' has 30 different numbers in 60 rows"),
+    'numbers that hardly repeat': (dict(x=[1.,2.]*15, y=[i//3 if i<9 else i for i in range(30)]), [], "'y' has 24 different values in 30 rows"),
+    'names as labels': (dict(x=[1.,2.]*15, kind=list('ab')*15, y=[f'name {i}' for i in range(30)]), [], "'y' has 30 different values.*there are x, kind"),
+    'only constants': (dict(x=[1]*10, id=range(5,15), t=['x']*10, label=list('ab')*5), [], r"no column has numbers.*x \(constant\), id \(row numbers\), t \(text\)"),
     'k_max': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--k-max','0'], 'k_max.*got 0'),
     'thumbs': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--thumbs','-1'], 'got -1')}
 
@@ -277,6 +283,9 @@ def test_wrong_files(capsys):
     fails(capsys, ['nowhere','--out','out'], 'nowhere')
     Path('void').mkdir()
     fails(capsys, ['void','--out','out'], 'class folders')
+    folder('single', lambda i: f'{i:02}.png', n=30, classes=('a','b','c'))
+    for i,f in enumerate(sorted(Path('single').rglob('*.png'))): (Path('single')/f'c{i//2 if i<6 else i}').mkdir(exist_ok=True); f.rename(Path('single')/f'c{i//2 if i<6 else i}'/f.name)
+    fails(capsys, ['single','--out','out'], '27 class folders have 30 images')
     folder('set', n=30)
     fails(capsys, ['set','--out','out','--label','x'], '--label')
     for o in (['--backbone','vgg'], ['--recipe','slow'], ['--epochs','0'], ['--device','toaster'], ['--recipe','ieg'], ['--seed','-1']): fails(capsys, ['set','--out','out',*o], o[1])
@@ -301,6 +310,63 @@ def test_where_results_may_not_go(capsys, tmp_path):
     assert checksums('out')==was
     knet_clean('out/cleaned.csv', 'out2', quiet=True) # cleaned again
     fails(capsys, ['out/cleaned.csv','--out','out'], 'replace the data')
+
+def test_no_images_comes_before_other_results(capsys):
+    "The default folder has the results of other data: what is wrong with the images is said all the same"
+    table(60)[0].to_csv('a.csv', index=False)
+    knet_clean('a.csv', quiet=True)
+    Path('void/train/a').mkdir(parents=True); Path('flat').mkdir(); Path('hidden/.a').mkdir(parents=True)
+    for f in ('flat/1.png','hidden/.a/1.png','void/train/a/.1.png','void/train/a/1.txt'): Path(f).write_bytes(png(np.zeros((8,8), np.uint8)))
+    for d in ('void','flat','hidden'): fails(capsys, [d], f'{d} has no images in class folders')
+    fails(capsys, ['nowhere'], 'no such file or folder')
+    folder('set', n=30)
+    fails(capsys, ['set'], 'has the results on')
+
+def features_note(path): return next(n for n in read_samples(path).notes if n.startswith('Features'))
+
+def test_columns_that_are_not_used():
+    "Each is named with the reason, whatever the features are; many are cut short"
+    df,_ = table(60)
+    df = df.drop(columns=['id','p24','p39']).assign(one=7, when='2026-01-01', income=['12','13','unknown']*20, **{f't{i}':'x' for i in range(9)})
+    df.to_csv('a.csv', index=False)
+    assert features_note('a.csv').endswith('not used: name, when, t0 and 8 more (text), empty (empty), one (constant), income (not all numbers)')
+    t = pa.table(dict(a=np.arange(60)%7, b=[None]*60, c=pa.array([2.]*60), d=[dict(x=1)]*60, e=[True]*60, f=pa.array([None]*60, 'float64'), label=np.arange(60)%2))
+    pq.write_table(t, 'a.parquet')
+    assert features_note('a.parquet')=='Features: 1 column, standardised (a); not used: b, f (empty), c, e (constant), d (no numbers)'
+    pq.write_table(t.append_column('v', pa.array([[1.,i] for i in range(60)])), 'b.parquet')
+    assert features_note('b.parquet').endswith("vectors of 'v'; not used: a, b, c and 3 more (there are vectors)")
+    assert read_samples('a.csv', features='p*').notes[0].endswith('(not named)')
+    pq.write_table(pa.table(dict(im=[png(np.full((8,8), i, np.uint8)) for i in range(60)], age=range(60), label=np.arange(60)%2)), 'c.parquet')
+    assert features_note('c.parquet')=='Features: learned from the images, at 8x8 pixels; not used: age (there are images)'
+    d = read_samples('a.csv'); assert 'one' not in d.columns and d.features.shape==(60,len(d.columns))
+
+def test_odd_labels_are_noted(capsys, recwarn):
+    "Some classes of one sample go on, with a note; and scikit-learn has nothing to say to the user"
+    df,_ = table(60)
+    df['label'] = ['a','b']*29+['c','d']; df.loc[0,'label'] = 'e'
+    df.to_csv('a.csv', index=False)
+    knet_clean('a.csv', 'out', quiet=True)
+    assert any(n.startswith("3 of 5 classes have one sample, about which nothing can be said; is 'label' the column of classes") for n in page_data('out/report.html')['notes'])
+    df.assign(label=np.arange(60)%4/2).to_csv('b.csv', index=False)
+    assert 'The labels are numbers with fractions (0, 0.5, 1 and 1 more), and each is taken as a class' in read_samples('b.csv').notes
+    folder('set', n=60)
+    for f in sorted(Path('set').rglob('*.png'))[::5]: d = Path('set')/f'only {f.stem}'; d.mkdir(); f.rename(d/f.name)
+    for c in ('null','één','二'):
+        for f in sorted(Path('set',c).iterdir())[:-4]: f.write_bytes(b'broken') # then more than half of the images are a class of their own
+    knet_clean('set', 'of set', skip_broken=True, **quick)
+    assert not [w for w in recwarn if 'unique classes' in str(w.message)]
+
+def test_one_is_no_plural(capsys):
+    folder('set', n=60)
+    sorted(Path('set').rglob('*.png'))[5].write_bytes(b'broken')
+    knet_clean('set', 'out', **quick|dict(epochs=1, quiet=False, skip_broken=True))
+    said = capsys.readouterr().out
+    assert ': 1 epoch\n' in said and '59 samples, 3 classes' in said and 'cannot be decoded and was left out' in said
+    label_report(frame(1, 1), 'a.html', images=[b'broken'])
+    d = page_data('a.html')
+    assert d['subtitle']=='1 of 1 label looks wrong' and d['notes']==['1 image could not be read for a thumbnail.']
+    label_report(frame(3, 1), 'b.html', values=pd.DataFrame(np.zeros((3,13))), rows=2)
+    assert page_data('b.html')['notes']==['The page lists the 2 most doubtful of 3 samples (option rows).','The table shows 12 columns, 1 was left out.']
 
 def test_a_full_disk_leaves_the_old_results(monkeypatch):
     table(60)[0].to_csv('a.csv', index=False)

@@ -1,9 +1,10 @@
 "What a session with `LabelCleaner` must survive: kills, full disks, odd images and labels, 100,000 rows"
-import re,signal,subprocess,sys,time
-import numpy as np,pandas as pd,pytest,torch
+import io,re,signal,subprocess,sys,time
+from pathlib import Path
+import matplotlib.pyplot as plt,numpy as np,pandas as pd,pytest,torch
 from hypothesis import given,settings,strategies as st
 from PIL import Image
-from knet_nb.widgets import LabelCleaner,KExplorer,_open,_pixels,_png
+from knet_nb.widgets import LabelCleaner,KExplorer,_open,_pixels,_png,_src,_unreadable
 from knet_nb.knet import KNet
 
 def frame(given, suggested=None, seed=0):
@@ -138,16 +139,98 @@ def test_image_files(tmp_path):
     rgb.convert('1').save(tmp_path/'1.png')
     Image.fromarray(np.arange(2400, dtype=np.uint16).reshape(40,60)*27).save(tmp_path/'16.png')
     (tmp_path/'no.png').write_bytes(b'nothing'); (tmp_path/'empty.png').write_bytes(b'')
-    files = [tmp_path/o for o in ('turned.jpg','p.gif','a.png','c.jpg','1.png','16.png','no.png','empty.png','absent.png')]
+    files = [tmp_path/o for o in ('turned.jpg','p.gif','a.png','c.jpg','1.png','16.png','absent.png','empty.png','no.png')]
     c = LabelCleaner(frame(np.arange(9)), files, path=None, size=30)
     got = [c.pictures(i, 30) for i in range(9)]
     assert [o[0] is not None for o in got]==[True]*6+[False]*3 and all(o[1] for o in got[6:])
-    import io
     sizes = [Image.open(io.BytesIO(o[0])).size for o in got[:6]]
     assert sizes==[(20,30)]+[(30,20)]*5
     assert np.asarray(Image.open(io.BytesIO(got[5][0]))).std()>20 # not all white
     assert rgb.size==(60,40)
-    c.widget # draws what it can
+    c.widget; c.filter('all') # draws what it can
+    style,tips = c._page.style.value,{r:b.tooltip for r,b in zip(c.view, c._page.slots)}
+    assert len(c.view)==9 and style.count('background-image')==9 and style.count(_src(_unreadable(30)))==3 # what cannot be read is seen
+    assert all(('The image cannot be read' in tips[i])==(i>5) for i in range(9)) and 'FileNotFoundError' in tips[6]
+    shown = {int(r):np.asarray(ax.images[0].get_array()) for r,ax in zip(c.view, c.plot().axes)}
+    assert all((shown[i].shape[:2]==(30,30) and (shown[i][0,0]==0x76).all())==(i>5) for i in shown) and len(shown)==9
+    assert np.asarray(Image.open(io.BytesIO(_unreadable(96)))).std()>20
+
+@pytest.mark.parametrize('kind', [list,np.array,pd.Series,tuple])
+def test_missing_files(tmp_path, kind, monkeypatch):
+    "Paths that are not there are refused before anything is drawn or written, and only a few are looked at"
+    monkeypatch.chdir(tmp_path)
+    Image.new('L', (8,8)).save('0.png')
+    names = lambda n,*bad: kind([f'no {i}.png' if i in bad else '0.png' for i in range(n)])
+    for bad in (0,4,99):
+        says = f"images, row {bad}: there is no file 'no {bad}.png' in {tmp_path}: say in which folder"
+        with pytest.raises(FileNotFoundError, match=re.escape(says)): LabelCleaner(frame(np.arange(100)%3), names(100, bad))
+    x = np.zeros((6,4), 'float32')
+    with pytest.raises(FileNotFoundError, match='row 5'): KExplorer(KNet(4, 3, k_max=5), x, np.arange(6)%3, images=names(6, 5))
+    assert not Path('decisions.csv').exists()
+    looked = []
+    monkeypatch.setattr(Path, 'is_file', lambda o: looked.append(o) or True)
+    n = 200_000
+    LabelCleaner(frame(np.arange(n)%3), names(n), path=None)
+    assert len(looked)==6
+    later = LabelCleaner(frame(np.arange(100)%3), names(100, 50), path=None) # is seen where it is drawn
+    assert 'FileNotFoundError' in later.pictures(50, 8)[1]
+
+def test_series_of_images_goes_by_place():
+    "As the issues do, whatever its index is"
+    ims = [np.full((4,4), 50*i, np.uint8) for i in range(4)]
+    c = LabelCleaner(frame(np.arange(4)), pd.Series(ims, index=[3,2,1,0]), path=None)
+    assert c.pictures(3, 4)==LabelCleaner(frame(np.arange(4)), ims, path=None).pictures(3, 4)
+
+def test_rows_by_name():
+    "A row is a place, a name where the index has no whole numbers, or a mask; nothing else is taken for one"
+    df = frame(np.arange(6)%3).set_axis(['a','b','b','x/1.png','','é'])
+    made = lambda d=df: LabelCleaner(d, blank, path=None)
+    decided = lambda c: np.flatnonzero(c.kind).tolist()
+    for row,want in (('a',[0]),(['x/1.png','é'],[3,5]),(pd.Series(['a','']),[0,4]),(df.index[3:],[3,4,5]),(df.index=='b',[1,2]),(pd.Series(df.index=='b'),[1,2]),
+                     (2,[2]),(np.int64(5),[5]),(range(2),[0,1]),((4,5),[4,5]),(torch.tensor([1,3]),[1,3]),(torch.tensor(1),[1]),(torch.arange(6)>4,[5])):
+        for act in ('keep','accept','drop'):
+            c = made(); getattr(c, act)(row); assert decided(c)==want, (row,act)
+        c = made(); c.change(2, row); assert decided(c)==want and (c.decisions.label==2).all()
+    numbered = df.set_axis(range(10,16))
+    days = df.set_axis(pd.date_range('2026-01-01', periods=6))
+    c = made(days); c.drop(pd.Timestamp('2026-01-03')); assert decided(c)==[2]
+    for d,row,says in ((df,'c',"no samples are called 'c'.*such as 'a', or a place in \\[0, 5\\]"), (df,'b',"2 samples are called 'b'"), (df,['a','c'],"called 'c'"), (df,6,"in \\[0, 5\\], got 6$"),
+                       (df,-1,'got -1$'), (numbered,12,'got 12: it is a place in issues, and what their index calls 12 is at 2'), (numbered,'a',"place in \\[0, 5\\], a whole number, got 'a'"),
+                       (numbered,1.,'whole number, got 1.0'), (numbered,'12',"whole number, got '12'"), (df,[True,False],'mask of rows must have 6 values, got 2'), (numbered,[1,True],'whole number'),
+                       (df,[],'no row was given'), (df,df.index=='none','no row was given')):
+        c = made(d)
+        with pytest.raises(ValueError, match=says): c.drop(row)
+        assert not c.steps and not decided(c)
+
+long = ['African hunting dog, hyena dog','Cardigan Welsh corgi','golden_retriever_with_a_name','cat','$5 to $10','pneumonoultramicroscopicsilicovolcanoconiosis',' x','ünï 犬 dog']
+
+@pytest.mark.filterwarnings('ignore:Glyph')
+def test_long_names_have_room():
+    "In a plot no name is wider than its image, and both ends of it are seen; dollars are no formula"
+    pairs = [(a,b) for a in long for b in long if a!=b]
+    df = frame(*map(np.array, zip(*pairs)))
+    c = LabelCleaner(df, blank, path=None, page_size=len(df))
+    c.keep(range(0, 20)); c.drop(range(20, 30)); c.accept(range(30, 40))
+    fig = c.plot()
+    fig.canvas.draw()
+    column = fig.bbox.width/6
+    for ax,row in zip(fig.axes, c.view):
+        t = ax.title
+        box = t.get_window_extent()
+        assert box.width<=column+1 and t.get_fontsize()>=7 and box.y1<=fig.bbox.height+1, t.get_text()
+        assert t.get_text().count('\n')<4 and not t.get_parse_math()
+        text = ' '.join(t.get_text().split())
+        for o in [df.given[row],df.suggested[row]][:1 if c.kind[row] in (1,4) else 2]: assert o.strip()[:4] in text and o.strip()[-3:] in text
+    said = [c._caption(r) for r in range(len(df))]
+    assert max(map(len, said))<=2*10+4 and said[0]=='✓ Afric… dog'
+    plt.close(fig)
+
+def test_one_is_no_plural():
+    df = frame([0,1]).assign(is_issue=[True,False])
+    assert '0 of 1 flagged label decided' in repr(LabelCleaner(df, blank, path=None))
+    with pytest.raises(ValueError, match='2 issues but 1 image: '): LabelCleaner(df, [np.zeros((4,4))], path=None)
+    with pytest.raises(ValueError, match=r'in 1 row, the first is row 1'): LabelCleaner(df, blank, path=None).apply([0,0])
+    with pytest.raises(ValueError, match='these have 1 dimension:'): KExplorer(KNet(1, 3, k_max=2), np.zeros((4,1), 'float32'), [0,1,2,0], kind='regions')
 
 def test_one_page_of_100_000():
     "Only the images of a page are asked for, and only they are sent"
@@ -213,6 +296,7 @@ def test_ranked_list_of_knet_clean(tmp_path):
     c = LabelCleaner(frame.sort_values('row').reset_index(drop=True), images, path=tmp_path/'b.csv')
     assert c.row==2
     paths = frame.drop(columns='row').assign(path=['x/2.png','x/0.png','x/1.png'])
-    with pytest.raises(ValueError, match="column 'path'"): LabelCleaner(paths, sorted(f'photos/{p}' for p in paths.path), path=tmp_path/'c.csv')
+    for p in paths.path: (tmp_path/'photos'/p).parent.mkdir(parents=True, exist_ok=True); Image.new('L', (4,4)).save(tmp_path/'photos'/p)
+    with pytest.raises(ValueError, match="column 'path'"): LabelCleaner(paths, sorted(f'{tmp_path}/photos/{p}' for p in paths.path), path=tmp_path/'c.csv')
     with pytest.raises(ValueError, match="column 'path'"): LabelCleaner(paths, images, path=tmp_path/'d.csv')
-    assert LabelCleaner(paths, [f'photos/{p}' for p in paths.path], path=tmp_path/'e.csv').row==0
+    assert LabelCleaner(paths, [f'{tmp_path}/photos/{p}' for p in paths.path], path=tmp_path/'e.csv').row==0
