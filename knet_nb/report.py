@@ -642,6 +642,7 @@ def issues(self:Cleaning):
     t,meta = self.stage('issues', key, make)
     knet = KNet(**meta['args'])
     knet.load_state_dict({k[5:]:v for k,v in t.items() if k.startswith('knet.')})
+    knet.classes = s.classes
     if s.stats: # so that the model takes the columns as they are
         mean,std = (o.float() for o in s.stats)
         knet.mean.mul_(std).add_(mean); knet.std.mul_(std)

@@ -65,7 +65,7 @@ def test_folder():
     assert (clean.label.to_numpy()==np.where(df.is_issue, df.suggested, df.given)).all() and (clean.given.to_numpy()==df.given).all()
     m,d = KNet.load('out/model.safetensors'),DeployedKNet.load('out/deployed.safetensors')
     p = d.predict_proba(torch.tensor(x)[num,None])
-    assert m.n_classes==3 and d.classes==sorted(set(given)) and d.k==json.load(open('out/knet-clean.json'))['k']
+    assert m.n_classes==3 and m.classes==d.classes==sorted(set(given)) and d.k==json.load(open('out/knet-clean.json'))['k']
     col = df.given.map({c:i for i,c in enumerate(d.classes)}).to_numpy(copy=True)
     np.testing.assert_allclose(p[np.arange(300),col], df.p_given, atol=2e-3)
 
