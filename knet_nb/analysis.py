@@ -6,8 +6,8 @@ Docs: https://knet-nb.github.io/knet_nb/analysis.html.md"""
 
 # %% auto #0
 __all__ = ['paper_notes', 'block_cols', 'region_colors', 'class_colors', 'paper_results', 'paper_table', 'compare',
-           'paper_layout', 'color_gains', 'all_or_number', 'block_layout', 'k_choice', 'plot_approximation',
-           'tsne_frame', 'plot_tsne', 'plot_regions']
+           'paper_layout', 'color_gains', 'all_or_number', 'block_title', 'block_layout', 'k_choice',
+           'plot_approximation', 'tsne_frame', 'plot_tsne', 'plot_regions']
 
 # %% ../nbs/07_analysis.ipynb #437b6ba3
 import hashlib
@@ -112,6 +112,15 @@ block_cols = ['data','n_train','noise','rate','backbone','recipe'] # what a bloc
 
 def all_or_number(n): return 'all' if pd.isna(n) else f'{n:.0f}' # of training samples; missing values in an index do not align
 
+def block_title(
+    b, # Values of `block_cols`
+)->tuple: # Set, noise, network
+    "What a block is called"
+    b = dict(zip(block_cols, b))
+    rate = f" {b['rate']:.0%}" if b['rate'] else ''
+    return (_names.get(b['data'], b['data'])+('' if b['n_train']=='all' else f" ({b['n_train']})"), b['noise'].replace('_',' ').replace('cifar10n','CIFAR-10N')+rate,
+            f"{_names.get(b['backbone'], b['backbone'])}, {b['recipe']}")
+
 def block_layout(
     df:pd.DataFrame, # Rows of suites
 )->tuple: # Text and gain over the base (points), each by (set, noise, network, method) and with a column for each k
@@ -119,9 +128,7 @@ def block_layout(
     df = df[~df.include_self].assign(n_train=df.n_train.map(all_or_number))
     text,gain = {},{}
     for b,g in df.groupby(block_cols, sort=False):
-        base,b = g[g.method=='base'],dict(zip(block_cols, b))
-        name = (_names.get(b['data'], b['data'])+('' if b['n_train']=='all' else f" ({b['n_train']})"), f"{b['noise'].replace('_',' ')}"+(f" {b['rate']:.0%}" if b['rate'] else ''),
-                f"{_names.get(b['backbone'], b['backbone'])}, {b['recipe']}")
+        base,name = g[g.method=='base'],block_title(b)
         for m,label in method_names.items():
             for k,d in g[g.method==m].groupby('k', dropna=False):
                 if m not in no_k and k not in table_ks(g): continue

@@ -8,14 +8,14 @@ Docs: https://knet-nb.github.io/knet_nb/claims.html.md"""
 __all__ = ['claims', 'answers', 'Verdict', 'block_label', 'judge', 'claim', 'drop_k', 'gain', 'improves', 'collapse',
            'replace_verdict', 'spread', 'insensitive', 'best_k', 'maxima', 'fixed_one', 'ce_and_kl', 'footprint',
            'separated', 'neighbours_matter', 'memorisation', 'own_label', 'by_recipe', 'unfinished', 'unseen',
-           'second_round', 'ledger']
+           'second_round', 'ledger', 'plot_gain']
 
 # %% ../nbs/07b_claims.ipynb #6614b61c
 from dataclasses import dataclass
 from fastai.basics import *
 from scipy import stats
-from .analysis import all_or_number,block_cols
-from .experiments import rows_of
+from .analysis import all_or_number,block_cols,block_title
+from .experiments import method_colors,plain_axes,rows_of
 from .knet import SoftCE,SoftKL
 
 # %% ../nbs/07b_claims.ipynb #910c39ea
@@ -48,8 +48,9 @@ class Verdict:
     unit:str='' # Of the effect
     seeds:int=0 # The smallest number of seeds in a block
     blocks:int=0 # Number of blocks
+    holding:int=0 # In how many of them it holds
 
-def block_label(b): return ' '.join(str(v) for v in b if v!='all')
+def block_label(b): return ', '.join(block_title(b))
 
 def judge(
     diff:pd.Series, # By block and seed
@@ -66,7 +67,7 @@ def judge(
     verdict = 'holds' if ok.all() else 'fails' if not ok.any() else f"{some} {'; '.join(map(block_label, mean.index[ok==(ok.mean()<=.5)]))}"
     n,df,half = by_block.size(),len(diff)-len(mean),float('nan')
     if df: half = ((by_block.var(ddof=0)*n).sum()/df*(1/n).sum())**.5/len(mean)*stats.t.ppf(.975, df) # one variance within all blocks
-    return Verdict(verdict, mean.mean(), mean.mean()-half, mean.mean()+half, unit, int(seeds), len(mean))
+    return Verdict(verdict, mean.mean(), mean.mean()-half, mean.mean()+half, unit, int(seeds), len(mean), int(ok.sum()))
 
 # %% ../nbs/07b_claims.ipynb #250058ca
 claims = {}
@@ -102,7 +103,7 @@ def collapse(df):
     res,ok = judge(net-knn),judge(((knn< -5)&(net> -1)).astype(float), lambda m: m>.5)
     return replace_verdict(res, ok)
 
-def replace_verdict(res, ok): res.verdict = ok.verdict; return res
+def replace_verdict(res, ok): res.verdict,res.holding = ok.verdict,ok.holding; return res
 
 # %% ../nbs/07b_claims.ipynb #483f71f1
 def spread(s): return s.groupby(block_cols+['seed']).agg(lambda v: v.max()-v.min())
@@ -234,3 +235,23 @@ def ledger(
     "Every claim with what the paper says, the test, the effect and the verdict"
     row = lambda name,f: dict(claim=name, paper=f.paper, test=f.__doc__, **f(df).__dict__, reason=f.reason)
     return pd.DataFrame([row(*o) for o in claims.items()])
+
+# %% ../nbs/07b_claims.ipynb #48693dbd
+def plot_gain(
+    df:pd.DataFrame, # Rows of suites
+    ax=None, # Default: a new figure, as high as there are blocks
+)->plt.Axes:
+    "kNet's gain on the base and on a refitted head: a small dot a seed, a large one their mean"
+    both = {'over the base':(gain(df),method_colors['knet'],'o',-.14), 'over a head refitted without neighbours':(gain(df, 'refit'),method_colors['refit'],'D',.14)}
+    blocks = list(both['over the base'][0].groupby(block_cols).mean().sort_values(ascending=False).index)
+    if ax is None: ax = plt.subplots(figsize=(8.5,1.2+.36*len(blocks)), layout='constrained')[1]
+    ax.axvline(0, color='#555555', lw=1)
+    for label,(s,color,marker,shift) in both.items():
+        at = lambda s: [blocks.index(i[:len(block_cols)])+shift for i in s.index]
+        mean = s.groupby(block_cols).mean()
+        ax.scatter(s, at(s), s=14, color=color, marker=marker, alpha=.45, lw=0)
+        ax.scatter(mean, at(mean), s=62, color=color, marker=marker, edgecolors='white', label=label, zorder=3)
+    ax.set(yticks=range(len(blocks)), yticklabels=map(block_label, blocks), xlabel="kNet's gain (points)", ylim=(len(blocks)-.4,-.6))
+    for y in range(1, len(blocks), 2): ax.axhspan(y-.5, y+.5, color='#f4f4f4', zorder=0)
+    plain_axes(ax, loc='lower right', bbox_to_anchor=(1,1), ncols=2)
+    return ax
