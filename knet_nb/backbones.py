@@ -6,12 +6,12 @@ Docs: https://knet-nb.github.io/knet_nb/backbones.html.md"""
 
 # %% auto #0
 __all__ = ['backbones', 'recipes', 'n_weights', 'resnet20', 'cnn', 'resnet29', 'mlp', 'make_backbone', 'bf16_supported',
-           'AutocastBF16', 'ChannelsLastBatch', 'Recipe', 'get_recipe', 'preliminary_learner', 'cosine_restarts',
-           'find_head', 'plain_loader', 'extract_features', 'LoaderInputs', 'rng_state', 'set_rng_state', 'OutOfTime',
-           'ResumableFit', 'fitted_share', 'StopAtFit']
+           'AutocastBF16', 'ChannelsLastBatch', 'trim_memory', 'TrimMemory', 'Recipe', 'get_recipe',
+           'preliminary_learner', 'cosine_restarts', 'find_head', 'plain_loader', 'extract_features', 'LoaderInputs',
+           'rng_state', 'set_rng_state', 'OutOfTime', 'ResumableFit', 'fitted_share', 'StopAtFit']
 
 # %% ../nbs/02_backbones.ipynb #a569794b
-import math,random,time
+import ctypes,math,random,time
 from contextlib import contextmanager,nullcontext,suppress
 from dataclasses import dataclass,replace
 from fastai.basics import *
@@ -149,6 +149,20 @@ class ChannelsLastBatch(ChannelsLast):
     def before_batch(self):
         self.learn.xb = tuple(x.contiguous(memory_format=torch.channels_last) if x.ndim==4 else x for x in self.xb)
 
+# %% ../nbs/02_backbones.ipynb #2ac24f86
+def trim_memory():
+    "Give freed memory back to the system, where the C library (glibc) keeps it"
+    with suppress(OSError,TypeError,AttributeError): ctypes.CDLL(None).malloc_trim(0) # not there in other libraries
+
+class TrimMemory(Callback):
+    "`trim_memory` every so many training steps"
+    order,run_valid = 90,False
+    def __init__(self,
+        every:int=100, # Steps
+    ): self.every = every
+    def after_batch(self):
+        if self.train_iter%self.every==0: trim_memory()
+
 # %% ../nbs/02_backbones.ipynb #6ee3d1e2
 @dataclass(frozen=True)
 class Recipe:
@@ -202,6 +216,7 @@ def preliminary_learner(
     model = backbone if isinstance(backbone, nn.Module) else make_backbone(backbone, data)
     device = getattr(dls, 'device', None) or default_device()
     cbs = ([ChannelsLastBatch()] if channels_last else [])+([AutocastBF16()] if ifnone(bf16, bf16_supported(device)) else [])
+    if torch.device(device).type=='cpu': cbs.append(TrimMemory())
     args = dict(loss_func=CrossEntropyLossFlat(flatten=labels is None or np.ndim(labels)==1), opt_func=partial(SGD, mom=.9, decouple_wd=False), lr=recipe.lr, wd=recipe.wd, metrics=accuracy)
     learn = Learner(dls, model.to(device), cbs=cbs+L(kwargs.pop('cbs', None)), **merge(args, kwargs))
     learn.recipe = recipe

@@ -1,0 +1,47 @@
+"""What a long training on the CPU holds in memory, with and without `TrimMemory`.
+
+    python benchmarks/memory.py
+
+Two trainings of the CNN on 60,000 made-up images of Fashion-MNIST's shape, each in a process of its own, an epoch each (about two minutes).
+Rows (trim, step, MB held by the process) go to results/memory/results.csv, with the seconds of each epoch. Linux only."""
+import argparse,subprocess,sys,time
+from pathlib import Path
+import pandas as pd,torch
+from fastai.basics import Callback,set_seed
+from knet_nb.backbones import TrimMemory,preliminary_learner
+from knet_nb.data import LabeledData,atomic_path
+from knet_nb.experiments import environment
+
+out = Path(__file__).resolve().parents[1]/'results/memory/results.csv'
+
+def held(): return int(Path('/proc/self/statm').read_text().split()[1])*4096/2**20
+
+class Look(Callback):
+    "Notes the memory every 50 steps"
+    order,run_valid = 99,False
+    def __init__(self): self.rows = []
+    def after_batch(self):
+        if self.train_iter%50==1: self.rows.append(dict(step=self.train_iter, mb=held()))
+
+def one(trim):
+    x,y = torch.randint(256, (60000,1,28,28), dtype=torch.uint8),torch.arange(60000)%10
+    set_seed(0)
+    look = Look()
+    learn = preliminary_learner(LabeledData(x, y, x[:100], y[:100], range(10)), 'cnn', epochs=1, device='cpu', cbs=look)
+    if not trim: learn.remove_cb(learn.trim_memory)
+    t = time.perf_counter()
+    with learn.no_bar(),learn.no_logging(): learn.fit_recipe()
+    print(pd.DataFrame(look.rows).assign(trim=trim, seconds=time.perf_counter()-t, **environment()).to_json(orient='records'))
+
+if __name__=='__main__':
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--one', choices=['0','1'], help='one training in this process, its rows as JSON')
+    a = p.parse_args()
+    if a.one: one(a.one=='1')
+    else:
+        from io import StringIO
+        run = lambda o: pd.read_json(StringIO(subprocess.run([sys.executable,__file__,'--one',o], capture_output=True, text=True, check=True).stdout.splitlines()[-1]))
+        df = pd.concat([run('0'),run('1')], ignore_index=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(out) as tmp: df.to_csv(tmp, index=False)
+        print(df.groupby('trim')[['mb','seconds']].max())
