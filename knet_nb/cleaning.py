@@ -106,10 +106,11 @@ def _encode(y):
     try:
         check_classification_targets(y)
         return np.unique(y, return_inverse=True)
-    except TypeError: # there is no order among them
-        kinds = sorted({type(o).__name__ for o in y.tolist()})
+    except (TypeError,ValueError): # there is no order among them, or scikit-learn says no more than that their type is unknown
+        kinds = sorted({type(o).__name__ for o in y.tolist()}) if y.dtype==object and y.ndim==1 else []
         if len(kinds)<2: raise
-        raise ValueError(f"labels must all be of one kind and none may be missing, got {', '.join(kinds)}") from None
+        lost = np.flatnonzero(pd.isna(y))
+        raise ValueError(f"labels must all be of one kind and none may be missing, got {', '.join(kinds)}"+(f"; row {lost[0]} has none" if len(lost) else '')) from None
 
 # %% ../nbs/08_cleaning.ipynb #a6b57ae7
 _slow = 2.5e12 # work of an exact search of about 15 seconds on two CPU cores
@@ -175,7 +176,7 @@ def fit(self:KNetClassifier,
 ):
     "Find neighbours, train kNet and rate the labels. Raises `ValueError` for bad parameters, features and labels"
     self._check_params()
-    index = X.index if isinstance(X, pd.DataFrame) else None
+    index = next((o.index for o in (X,y) if isinstance(o, (pd.DataFrame,pd.Series))), None) # a scaler before this takes that of X
     X,y = validate_data(self, _to_numpy(X), _to_numpy(y), ensure_min_samples=2)
     self.classes_,y = _encode(y)
     if not self.include_self and 1<len(self.classes_)==len(y):
@@ -185,7 +186,7 @@ def fit(self:KNetClassifier,
     if self.k is not None and self.k>self.k_max_:
         raise ValueError(f"k must lie in [1, {self.k_max_}], got {self.k}: k_max is {self.k_max} and {len(X)} samples have {most} neighbours")
     self.knet_ = self._fit_rows(X, y, check_random_state(self.random_state).randint(2**31-1))
-    self.knet_.classes = self.classes_.tolist()
+    self.knet_.k,self.knet_.classes,self.knet_.columns = self.k_,self.classes_.tolist(),list(getattr(self, 'feature_names_in_', [])) or None
     self.pred_probs_ = self._proba(X, [self.k_])[:,0]
     self.label_issues_ = label_issues(y, self.pred_probs_, self.classes_, index)
     return self

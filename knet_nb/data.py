@@ -240,7 +240,7 @@ def load_tensors(
 )->tuple: # Tensors by name, and the metadata
     "What `save_tensors` stored. Raises `ValueError` for a truncated, damaged or foreign file"
     path = Path(path)
-    if not path.exists(): raise FileNotFoundError(f"no such file: {path}")
+    if not path.is_file(): raise FileNotFoundError(f"{path} is a folder: name a file in it" if path.is_dir() else f"no such file: {path}")
     try:
         with safe_open(path, framework='pt') as f:
             header = f.metadata() or {}

@@ -93,7 +93,7 @@ class DeployedKNet(nn.Module):
         knet:KNet, # On those features
         classes:list, # Names, in the order of the labels
         shape:tuple, # Of one sample, such as (3, 32, 32)
-        k:int=None, # Used where none is given (default: kNet's `fixed_k` or k_max)
+        k:int=None, # Used where none is given (default: kNet's `default_k`)
         stats:tuple=None, # (mean, std) that raw samples are normalised by; None: they come as the network takes them
         div:float=None, # Raw samples are images that are divided by this if they are uint8
     ):
@@ -103,7 +103,7 @@ class DeployedKNet(nn.Module):
         self.classes = [c if isinstance(c, (str,int)) else str(c) for c in (o.item() if hasattr(o,'item') else o for o in classes)]
         for n,v in zip(('mean','std'), stats or (torch.zeros(1), torch.ones(1))):
             self.register_buffer(n, v.detach().cpu().float().as_subclass(Tensor))
-        self.k = ifnone(k, knet.fixed_k or knet.k_max)
+        self.k = ifnone(k, knet.default_k)
         self.eval()
 
     @property
@@ -141,6 +141,10 @@ def _how_to_fit(self:DeployedKNet, x):
     if tuple(x.shape)==self.shape: return "a single sample needs x[None]"
     if len(self.shape)==3 and x.ndim==4 and x.shape[2:]==self.shape[1:]:
         return f"it was trained on images of {self.shape[0]} channel{'s'*(self.shape[0]>1)}, convert these (PIL images and paths are converted by predict)"
+    if len(self.shape)==3 and x.ndim==4:
+        h,w = x.shape[1:3] if x.shape[-1] in (1,3,4) else x.shape[2:]
+        return (f"these images are {h} high and {w} wide, it was trained on {self.shape[1]} x {self.shape[2]}: resize them as the training did, "
+                f"such as [PILImage.create(f).resize(({self.shape[2]},{self.shape[1]})) for f in files]")
     return "bring samples to the size that they had in training"
 
 @patch(as_prop=True)
@@ -215,6 +219,14 @@ def _normalization(dl):
     return stats,div
 
 # %% ../nbs/08a_deploy.ipynb #04539016
+def _check_order(dl):
+    "Raises `ValueError` for what is no loader, or none that reads all samples in order"
+    if not hasattr(dl, 'dataset'):
+        raise ValueError(f"dl must be a loader of inputs and labels, got {type(dl).__name__}: learn.dls.test_dl((x, y), with_labels=True) makes one of tensors, dls.test_dl(files, with_labels=True) of files")
+    mixed = isinstance(getattr(dl, 'sampler', None), torch.utils.data.RandomSampler) or getattr(dl, 'shuffle', False)
+    if mixed or getattr(dl, 'drop_last', False):
+        raise ValueError("dl shuffles or leaves samples out: give one that reads all in order, such as dl.new(shuffle=False, drop_last=False). For the training samples leave dl= out")
+
 def _read(learn, dl, k_max, labels, layer, normalize, classes, progress):
     "A batch, features and labels of all samples of a loader, class names and normalisation; what cannot work is found before the features are read"
     inputs = LoaderInputs(dl)
@@ -247,6 +259,7 @@ def to_knet(self:Learner,
     **kwargs
 )->DeployedKNet: # In eval mode, on the CPU; the learner and the random state are left as they were
     "Features of the samples, their neighbours, kNet: all in one module. Raises `ValueError` for loaders, labels and ks that do not fit"
+    if dl is not None: _check_order(dl)
     with no_random(seed),(plain_loader(self.dls) if dl is None else nullcontext(dl)) as dl:
         xb,feats,y,classes,norm = _read(self, dl, k_max, labels, layer, normalize, classes, progress)
         device = next(self.model.parameters()).device
@@ -410,7 +423,7 @@ def export(self:DeployedKNet,
     x=None, # Samples to check the file on, what `as_batch` takes (default: random ones)
     k:int=None, # Fixed in the file (default: `self.k`)
     any_k:bool=False, # k is a second input instead, an int64 scalar, `np.array(51)`; outside [1, k_max] it is taken to the nearer end
-    uint8:bool=None, # Does the file take uint8 images? False: floats (default: if the module does)
+    uint8:bool=None, # The type of the file's input: True for uint8 images in 0..255, False for floats in [0, 1] (default: uint8 if the module takes images)
 ):
     "Write a file that runs without knet_nb, whole or not at all, and only if it agrees with the module: else a `RuntimeError` is raised"
     path = Path(path)

@@ -18,7 +18,8 @@ from .neighbors import nearest,neighbor_labels,vote_targets
 # %% ../nbs/05_knet.ipynb #a5ee5fdf
 class KNet(nn.Module):
     "FC d+1 -> hidden, ReLU, BN, FC hidden -> L (paper, Table 1)"
-    classes = None # names of the labels 0 to L-1, if you give them; a file keeps them
+    k = None # used where none is asked for: set it to the k that you chose, such as `choose_k`'s
+    classes,columns = None,None # names of the labels 0 to L-1 and of the d features, if you give them
     def __init__(self,
         d:int, # Feature dimension
         n_classes:int, # L
@@ -36,6 +37,9 @@ class KNet(nn.Module):
         if h: self.fc1,self.bn = nn.Linear(d+1, h),nn.BatchNorm1d(h)
         self.fc2 = nn.Linear(h or d+1, n_classes)
         self.register_buffer('mean', torch.zeros(d)); self.register_buffer('std', torch.ones(d))
+
+    @property
+    def default_k(self): return self.k or self.fixed_k or self.k_max
 
     def scale_k(self, k): return 2*(k-1)/max(1, self.k_max-1)-1 # 1..k_max to [-1, 1]
 
@@ -156,13 +160,15 @@ def fit_knet(
 @torch.no_grad()
 def predict_proba(self:KNet,
     x, # (n, d) features
-    ks=None, # A k or a list of ks in [1, k_max] (default: `fixed_k`, or k_max)
+    ks=None, # A k or a list of ks in [1, k_max] (default: `default_k`, that is `k` if it is set, else `fixed_k` or k_max)
     bs:int=65536, # Rows per step; bounds the memory
 )->Tensor: # (n, len(ks), L) float32 distributions on the CPU; (n, L) for a single k
     "Distribution of the labels among the k nearest neighbours, for every k asked for"
     single = np.ndim(ks)==0
-    ks,x = _check_ks(ifnone(ks, self.fixed_k or self.k_max), self.k_max),check_features(x)
-    if x.shape[1:]!=(self.d,): raise ValueError(f"this kNet takes {self.d}-d features, got shape {tuple(x.shape)}")
+    ks,x = _check_ks(ifnone(ks, self.default_k), self.k_max),check_features(x)
+    if x.shape[1:]!=(self.d,):
+        names = f" ({', '.join(map(str, self.columns))})" if self.columns else ''
+        raise ValueError(f"this kNet takes {self.d}-d features{names}, got shape {tuple(x.shape)}")
     training,dev = self.training,self.mean.device
     self.eval()
     try: p = torch.cat([torch.stack([self(b,k).softmax(-1) for k in ks], 1).cpu() for o in x.split(bs) for b in [o.to(dev).float()]])
@@ -190,14 +196,15 @@ def refit_head(
     return fit_knet(features, nbr_labels=y[:,None], n_classes=n_classes, fixed_k=1, **kwargs)
 
 # %% ../nbs/05_knet.ipynb #e34b7d6c
+def _plain(names): return names and [o if isinstance(o, (str,int,float)) else str(o) for o in np.asarray(names, object).tolist()]
+
 @patch
 def save(self:KNet,
     path, # A .safetensors file
 ):
-    "Write weights, feature statistics, configuration and names of the classes to one file, whole or not at all"
-    config = {k:getattr(self,k) for k in ('d','n_classes','hidden','k_max','fixed_k')}
-    names = None if self.classes is None else [c if isinstance(c, (str,int,float)) else str(c) for c in np.asarray(self.classes).tolist()]
-    save_tensors(path, self.state_dict(), kind='KNet', config=config, classes=names)
+    "Write weights, feature statistics, configuration, k and names to one file, whole or not at all"
+    config = {n:getattr(self,n) for n in ('d','n_classes','hidden','k_max','fixed_k')}
+    save_tensors(path, self.state_dict(), kind='KNet', config=config, k=self.k, classes=_plain(self.classes), columns=_plain(self.columns))
 
 @patch(cls_method=True)
 def load(cls:KNet,
@@ -209,6 +216,6 @@ def load(cls:KNet,
     try:
         model = cls(**meta['config'])
         model.load_state_dict(tensors)
-        model.classes = meta.get('classes')
     except (KeyError,TypeError,RuntimeError) as e: raise ValueError(f"{path} does not fit its own configuration: {e}") from None
+    for n in ('k','classes','columns'): setattr(model, n, meta.get(n))
     return model.eval()
