@@ -329,8 +329,9 @@ def pick_column(
 def _label_hint(t, but=None):
     "Which columns could be the label, those with the fewest values first"
     kinds = {c:k for c,k in column_kinds(t).items() if c!=but}
-    n = {c:(t[c].to_pandas() if isinstance(t, pa.Table) else t[c]).dropna().astype(str).nunique() for c,k in kinds.items() if k in ('number','other')}
-    could = sorted((c for c in n if 2<=n[c]<=len(t)/2), key=lambda c: (n[c],kinds[c]=='number')) # text before numbers
+    found = {c:(t[c].to_pandas() if isinstance(t, pa.Table) else t[c]).dropna().astype(str).unique() for c,k in kinds.items() if k in ('number','other')}
+    n = {c:len(v) for c,v in found.items()}
+    could = sorted((c for c in n if 2<=n[c]<=len(t)/2 and (n[c]<=20 or not _fractions(found[c]))), key=lambda c: (n[c],kinds[c]=='number')) # text before numbers
     rest = [c for c in kinds if c not in could]
     if not could: return f"there are {_some(rest, 8)}"
     return f"it could be {_some([f'{c} ({n[c]:,} values)' for c in could], 8)}"+(f"; there {'is' if len(rest)==1 else 'are'} also {_some(rest)}" if rest else '')

@@ -428,7 +428,7 @@ def apply(self:LabelCleaner,
     for o in (ys,*others): check_lengths(self.given, o)
     code = {v:i for i,v in enumerate(self.values)}
     if bad := [i for i,(o,g) in enumerate(zip(ys, self.given)) if code.get(o)!=g]:
-        raise ValueError(f"y differs from the given labels in {_count(len(bad), 'row')}, the first is row {bad[0]}: {ys[bad[0]]!r}, not {self.values[self.given[bad[0]]]!r}")
+        raise ValueError(f"y differs from the given labels in {_count(len(bad), 'row')}, the first is row {bad[0]}, counted from 0: {ys[bad[0]]!r}, not {self.values[self.given[bad[0]]]!r}")
     keep = np.flatnonzero(self.kind!=4)
     fixed = self.labels().label.to_numpy()[keep].tolist()
     res = [type(y)(fixed) if isinstance(y, (list,tuple)) else torch.as_tensor(fixed, dtype=y.dtype, device=y.device) if isinstance(y, Tensor)

@@ -315,7 +315,7 @@ def test_one_is_no_plural():
     df = frame([0,1]).assign(is_issue=[True,False])
     assert '0 of 1 flagged label decided' in repr(LabelCleaner(df, blank, path=None))
     with pytest.raises(ValueError, match='2 issues but 1 image: '): LabelCleaner(df, [np.zeros((4,4))], path=None)
-    with pytest.raises(ValueError, match=r'in 1 row, the first is row 1'): LabelCleaner(df, blank, path=None).apply([0,0])
+    with pytest.raises(ValueError, match=r'in 1 row, the first is row 1, counted from 0: 0, not 1'): LabelCleaner(df, blank, path=None).apply([0,0])
     with pytest.raises(ValueError, match='these have 1 dimension:'): KExplorer(KNet(1, 3, k_max=2), np.zeros((4,1), 'float32'), [0,1,2,0], kind='regions')
 
 def test_one_page_of_100_000():
