@@ -11,7 +11,7 @@ __all__ = ['fixes', 'result_files', 'rank_issues', 'thumbnail', 'fill_page', 'co
            'write_whole', 'SayEpochs', 'Cleaning', 'knet_clean', 'write_issues', 'main']
 
 # %% ../nbs/08b_report.ipynb #1d1be489
-import base64,fnmatch,hashlib,io,json,re,time,warnings
+import base64,difflib,fnmatch,hashlib,io,json,re,time,warnings
 from contextlib import ExitStack,suppress
 from dataclasses import asdict,dataclass,field,replace
 from importlib.resources import files
@@ -35,6 +35,11 @@ def _some(names, most=5): # a, b, c and 7 more
 
 def _reasons(unused): # {column: why} as a, b (text), c (constant)
     return ', '.join(f"{_some([str(c) or repr(c) for c in names], 3)} ({why})" for why,names in groupby(unused.items(), 1, 0).items())
+
+def _meant(name, names): # what a mistyped name was perhaps meant to be
+    lower = {str(o).lower():o for o in names}
+    close = difflib.get_close_matches(str(name).strip().lower(), lower, 1)
+    return f" Did you mean {lower[close[0]]!r}?" if close else ''
 
 def _look(n): return f"look{'s' if n==1 else ''} wrong"
 
@@ -196,8 +201,7 @@ def _check_classes(s):
     few = _some([f'{float(c):.4g}' if odd else c for c in s.classes], 3)
     if 2*L>n or odd and 2*once>L:
         has = f"{L:,} class folders have {n:,} images in all" if not table else f"column {s.label!r} has {L:,} different {'numbers' if odd else 'values'} in {n:,} rows ({few})"
-        cols = [c for c in getattr(s.source, 'column_names', s.source) if c!=s.label] if table else []
-        raise ValueError(f"{s.path}: labels must be classes with several samples each, but {has}"+(f": name the column of classes with label= (--label); there are {_some(cols, 8)}" if table else ''))
+        raise ValueError(f"{s.path}: labels must be classes with several samples each, but {has}"+(f": name the column of classes with label= (--label); {_label_hint(s.source, s.label)}" if table else ''))
     if odd: s.notes.append(f"The labels are numbers with fractions ({few}), and each is taken as a class")
     if 2*once>L: s.notes.append(f"{once:,} of {L:,} classes have one sample, about which nothing can be said"+(f'; is {s.label!r} the column of classes (--label)?' if table else ''))
     return s
@@ -211,6 +215,8 @@ def _pick_size(cells, folder):
         with suppress(Exception): return _open_image(c, folder).size
     sizes = {s for s in parallel(one, cells, threadpool=True, progress=False) if s}
     return None if len(sizes)<=1 and max(max(sizes, default=(0,0)))<=128 else 64
+
+def _from_0(names): return '. Rows are counted from 0' if all(o.startswith('row ') for o in names) else ''
 
 def _why_broken(cell, folder):
     "What is wrong with an image, or None"
@@ -233,7 +239,7 @@ def decode_images(
     if not bad: raise
     if len(bad)==len(cells) or not skip_broken:
         raise ValueError(f"{len(bad)} of {_count(len(cells), 'image')} cannot be decoded: {_some([f'{names[i]} ({why[i]})' for i in bad], 3)}; "
-                         "repair or remove them, or leave them out with skip_broken=True (--skip-broken)")
+                         "repair or remove them, or leave them out with skip_broken=True (--skip-broken)"+_from_0(names))
     ok = np.delete(ok, bad)
     return _decode_images([cells[i] for i in ok], 'images', folder, size),ok
 
@@ -246,7 +252,7 @@ def _with_images(s, cells, names, size, skip_broken, files, column=None):
     tensors,_ = _cached(make, files, f'clean-{s.path.stem}', names, column, size, skip_broken)
     s.x,ok = tensors['x'],tensors['ok'].numpy()
     bad = sorted({*range(len(cells))}-{*ok.tolist()})
-    if bad: s.notes.append(f"{len(bad)} of {len(cells)} images cannot be decoded and {'was' if len(bad)==1 else 'were'} left out: {_some([names[i] for i in bad])}")
+    if bad: s.notes.append(f"{len(bad)} of {len(cells)} images cannot be decoded and {'was' if len(bad)==1 else 'were'} left out: {_some([names[i] for i in bad])}{_from_0(names)}")
     found = sorted({*np.arange(len(s.classes))}-{*s.labels[ok].tolist()})
     if found: raise ValueError(f"no image of class {s.classes[found[0]]} can be decoded: repair its images, or leave the class out")
     s.labels,s.rows,s.ids,s.images = s.labels[ok],s.rows[ok],s.ids.iloc[ok].reset_index(drop=True),[cells[i] for i in ok]
@@ -315,9 +321,20 @@ def pick_column(
     path, # For errors
 )->str: # Or None, without a candidate
     "The named column, or the only candidate. Raises `ValueError` if it is unknown or there are several"
-    if named is not None and named not in columns: raise ValueError(f"{path} has no column {named!r}; it has {_some(columns, 12)}")
+    if named is not None and named not in columns: raise ValueError(f"{path} has no column {named!r}.{_meant(named, columns)} It has {_some(columns, 12)}")
     if named is None and len(candidates)>1: raise ValueError(f"{path}: which column is the {what}? {_some(candidates)} could be: name it with {what}= (--{what})")
     return named if named is not None else first(candidates)
+
+# %% ../nbs/08b_report.ipynb #9ea3637c
+def _label_hint(t, but=None):
+    "Which columns could be the label, those with the fewest values first"
+    kinds = {c:k for c,k in column_kinds(t).items() if c!=but}
+    found = {c:(t[c].to_pandas() if isinstance(t, pa.Table) else t[c]).dropna().astype(str).unique() for c,k in kinds.items() if k in ('number','other')}
+    n = {c:len(v) for c,v in found.items()}
+    could = sorted((c for c in n if 2<=n[c]<=len(t)/2 and (n[c]<=20 or not _fractions(found[c]))), key=lambda c: (n[c],kinds[c]=='number')) # text before numbers
+    rest = [c for c in kinds if c not in could]
+    if not could: return f"there are {_some(rest, 8)}"
+    return f"it could be {_some([f'{c} ({n[c]:,} values)' for c in could], 8)}"+(f"; there {'is' if len(rest)==1 else 'are'} also {_some(rest)}" if rest else '')
 
 # %% ../nbs/08b_report.ipynb #2db14fe2
 def number_classes(
@@ -327,7 +344,7 @@ def number_classes(
 )->tuple: # (n,) int64, names
     "Class numbers and class names, in the order of numbers or of names. Raises `ValueError` for a missing label, naming its row"
     miss = (values.isna()|(values.astype(str)=='')).to_numpy()
-    if miss.any(): raise ValueError(f"{path}: {_count(miss.sum(), 'label')} {'is' if miss.sum()==1 else 'are'} missing, the first in row {miss.argmax()}: fill in or remove such rows")
+    if miss.any(): raise ValueError(f"{path}: {_count(miss.sum(), 'label')} {'is' if miss.sum()==1 else 'are'} missing, the first in row {miss.argmax()}, counted from 0: fill in or remove such rows")
     v = values if values.dtype.kind in 'iuf' else values.astype(object).astype(str).astype(object)
     classes = v.unique().tolist()
     try: classes = sorted(classes, key=float)
@@ -348,21 +365,22 @@ def match_columns(
     res = []
     for p in pattern.split(','):
         found = [p] if p in columns else fnmatch.filter(columns, p.strip())
-        if not found: raise ValueError(f"{path}: no column fits {p.strip()!r}; there are {_some(columns, 12)}")
+        if not found: raise ValueError(f"{path}: no column fits {p.strip()!r}.{_meant(p, columns)} There are {_some(columns, 12)}")
         res += found
     return list(dict.fromkeys(res))
 
-def _is_id(name, col):
-    "Is it a column that numbers the rows?"
-    if str(name).lower() in ('id','index','row','') or str(name).startswith('Unnamed:'): return True
-    v = pd.to_numeric(col, errors='coerce').astype(float)
-    return len(v)>2 and v.notna().all() and (v==v.round()).all() and bool((v.diff().iloc[1:]==1).all())
+def _why_id(name, col):
+    "'row numbers' for a column that numbers the rows, 'an id' for one that names them; else None"
+    v,name = pd.to_numeric(col, errors='coerce').astype(float),str(name)
+    whole = len(v)>2 and v.notna().all() and (v==v.round()).all()
+    if name.lower() in ('index','row','') or name.startswith('Unnamed:') or whole and (v.diff().iloc[1:]==1).all(): return 'row numbers'
+    return 'an id' if name.lower()=='id' or whole and col.nunique()==len(col) and name.endswith(('_id','Id','ID')) else None
 
 def _why_not(name, kind, col):
     "Why a column is no feature unless it is named; None for one that is"
     if kind=='number':
         v = pd.to_numeric(col, errors='coerce')
-        return 'row numbers' if _is_id(name, col) else 'empty' if v.isna().all() else 'constant' if v.notna().all() and v.min()==v.max() else None
+        return _why_id(name, col) or ('empty' if v.isna().all() else 'constant' if v.notna().all() and v.min()==v.max() else None)
     v = col[col.notna()&~col.astype(str).str.strip().str.lower().isin(_missing)]
     if not len(v): return 'empty'
     return 'not all numbers' if pd.to_numeric(v.astype(str), errors='coerce').notna().mean()>.5 else 'text' if isinstance(v.iloc[0], str) else 'no numbers'
@@ -377,7 +395,7 @@ def numeric_columns(
     bad = ~np.isfinite(num.to_numpy())
     if bad.any():
         i,j = np.argwhere(bad)[0]
-        raise ValueError(f"{path}, row {i}: column {df.columns[j]!r} has no finite number ({df.iloc[i,j]!r}; {_count(bad[:,j].sum(), 'row')}): fill it in, or choose columns with features= (--features)")
+        raise ValueError(f"{path}, row {i}, counted from 0: column {df.columns[j]!r} has no finite number ({df.iloc[i,j]!r}; {_count(bad[:,j].sum(), 'row')}): fill it in, or choose columns with features= (--features)")
     return torch.from_numpy(num.to_numpy(copy=True))
 
 # %% ../nbs/08b_report.ipynb #f0a18d4c
@@ -389,11 +407,11 @@ def vector_column(
     def one(i, v):
         try: a = np.asarray(json.loads(v) if isinstance(v, str) else v, np.float32)
         except (ValueError,TypeError): a = np.zeros(0)
-        if a.ndim!=1 or not len(a): raise ValueError(f"{path}, row {i}: column {col.name!r} has no vector ({_text(v, 40)})")
+        if a.ndim!=1 or not len(a): raise ValueError(f"{path}, row {i}, counted from 0: column {col.name!r} has no vector ({_text(v, 40)})")
         return a
     rows = [one(i, v) for i,v in enumerate(col)]
     odd = first(i for i,r in enumerate(rows) if len(r)!=len(rows[0]))
-    if odd is not None: raise ValueError(f"{path}, row {odd}: column {col.name!r} has {_count(len(rows[odd]), 'number')}, row 0 has {len(rows[0])}")
+    if odd is not None: raise ValueError(f"{path}, row {odd}, counted from 0: column {col.name!r} has {_count(len(rows[odd]), 'number')}, row 0 has {len(rows[0])}")
     return check_features(torch.from_numpy(np.stack(rows)), f'{path}, column {col.name!r}:')
 
 # %% ../nbs/08b_report.ipynb #11e146c1
@@ -416,6 +434,7 @@ def _find_features(s, kinds, features, embedding, image, path):
     def of(k): return [c for c,v in kinds.items() if v==k and c!=s.label]
     def rest(why, *cols): s.unused = {c:why for c in kinds if c not in (s.label,*cols)}
     if features and embedding: raise ValueError(f"give features= (--features) or embedding= (--embedding), not both: got {features!r} and {embedding!r}")
+    pick_column(image, [], list(kinds), 'image', path) # is there such a one?
     pics = image if image is not None or len(of('image'))!=1 else of('image')[0]
     if features:
         cols = match_columns(features, list(kinds), path)
@@ -434,7 +453,7 @@ def _find_features(s, kinds, features, embedding, image, path):
 def read_table(
     path, # A .csv or .parquet file
     label:str=None, # Column of labels (default: the only one of label, labels, target, class, y)
-    features:str=None, # Numeric columns, by name or pattern, separated by commas (default: all but row numbers and constants, if there is no other feature)
+    features:str=None, # Numeric columns, by name or pattern, separated by commas (default: all but row numbers, ids and constants, if there is no other feature)
     embedding:str=None, # Column of vectors (default: the only one)
     image:str=None, # Column of images (default: the only one); features are learned from it if there are no others
     size:int=None, # Resize images to size x size (default: only if they differ or are large)
@@ -445,14 +464,14 @@ def read_table(
     t = _open_table(path)
     kinds = column_kinds(t)
     label = pick_column(label, [c for c in kinds if str(c).lower() in _label_cols and kinds[c]!='vector'], list(kinds), 'label', path)
-    if label is None: raise ValueError(f"{path}: which column is the label? Name it with label= (--label); there are {_some(list(kinds), 12)}")
+    if label is None: raise ValueError(f"{path}: which column is the label? Name it with label= (--label); {_label_hint(t)}")
     if not len(t): raise ValueError(f"{path} has no rows")
     column = lambda c: t[c].to_pandas() if isinstance(t, pa.Table) else t[c]
     y,classes = number_classes(column(label), _parquet_classes(path, label) if isinstance(t, pa.Table) else None, path)
     s = Samples(path, pd.DataFrame(dict(row=range(len(y)))), y, classes, np.arange(len(y)), source=t, label=label)
     kind,cols,pics = _find_features(_check_classes(s), kinds, features, embedding, image, path)
     if pics is not None: s = _name_by_path(s, column(pics))
-    if kind=='image': return _with_images(s, s.images, list(map(str, s.ids.iloc[:,-1] if 'path' in s.ids else s.ids.row)), size, skip_broken, _files_of(s), cols)
+    if kind=='image': return _with_images(s, s.images, s.ids.path.tolist() if 'path' in s.ids else [f'row {i}' for i in s.ids.row], size, skip_broken, _files_of(s), cols)
     s.features = numeric_columns(t.select(cols).to_pandas() if isinstance(t, pa.Table) else t[cols], path) if kind=='columns' else vector_column(column(cols), path)
     s.columns = cols if kind=='columns' else [cols]
     return _with_values(_standardise(s) if kind=='columns' else s, kinds, column)
@@ -533,18 +552,20 @@ def fix_labels(
     return _relabel(s.source, s.label, s.rows[left], like, flagged if fix=='keep' else None)
 
 # %% ../nbs/08b_report.ipynb #52e5ac4a
+def _mark(t): # a column that the table has not
+    mark,cols = 'is_issue',getattr(t, 'column_names', t)
+    while mark in cols: mark += '_'
+    return mark
+
 def _relabel(t, label, rows, like, flagged):
     "Some rows of a table with the labels of others"
-    mark = 'is_issue'
     if isinstance(t, pa.Table):
-        while mark in t.column_names: mark += '_'
         i,new = t.column_names.index(label),t[label].take(pa.array(like))
         if len(rows)<len(t): t = t.filter(pa.array(np.isin(np.arange(len(t)), rows))) # chunk by chunk, unlike `take`
         res = t.set_column(i, t.schema.field(i), new)
-        return res if flagged is None else res.append_column(mark, pa.array(flagged))
-    while mark in t: mark += '_'
+        return res if flagged is None else res.append_column(_mark(t), pa.array(flagged))
     res = t.iloc[rows].assign(**{label:t[label].to_numpy()[like]})
-    return res if flagged is None else res.assign(**{mark:flagged})
+    return res if flagged is None else res.assign(**{_mark(t):flagged})
 
 # %% ../nbs/08b_report.ipynb #ae026f03
 result_files = 'issues.csv','cleaned.csv','cleaned.parquet','model.safetensors','deployed.safetensors','report.html'
@@ -662,14 +683,22 @@ def deployed(self:Cleaning,
     features = feature_net(model, torch.zeros(2, *s.x.shape[1:]))
     return DeployedKNet(features, knet, s.classes, s.x.shape[1:], k, [net[n].view(1,-1,1,1) for n in ('mean','std')], div=255.)
 
+# %% ../nbs/08b_report.ipynb #20230900
+def _check_options(backbone, recipe, epochs, k_max, metric, seed, device, size):
+    "Raises `ValueError` for options of the work that cannot be, before any data are read"
+    Config(backbone=backbone, recipe=recipe, epochs=epochs, k_max=k_max, ks=(1,), metric=metric, device=device) # says what is wrong with them
+    if recipe=='ieg': raise ValueError("the recipe 'ieg' needs samples that are known to be clean: use fast, paper or memorise")
+    if seed<0: raise ValueError(f"seed must be 0 or more, got {seed}")
+    if size is not None and size<1: raise ValueError(f"size must be 1 or more pixels, got {size}")
+
 # %% ../nbs/08b_report.ipynb #80f285ac
 @call_parse
 def knet_clean(
     data:str, # A folder with one subfolder of images a class, a .csv or a .parquet
-    out:str='issues', # Folder for the results; stages are kept there too
+    out:str='issues', # Folder for the results; stages are kept there too. In its issues.csv, row is a row's place in the table, counted from 0 below the head
     fix:str='suggest', # What cleaned.csv or cleaned.parquet has for flagged samples: suggest (the suggested label), drop (nothing), keep (the given label, and a column is_issue)
     label:str=None, # Column of labels (default: label, labels, target, class or y)
-    features:str=None, # Numeric columns, by name or pattern, separated by commas, such as 'x*,age' (default: all but row numbers and constants, if there are neither vectors nor images)
+    features:str=None, # Numeric columns, by name or pattern, separated by commas, such as 'x*,age' (default: all but row numbers, ids and constants, if there are neither vectors nor images)
     embedding:str=None, # Column of vectors (default: the only one)
     image:str=None, # Column of images: paths or bytes (default: the only one)
     size:int=None, # Pixels a side that images are resized to (default: 64 if they differ in size or are larger than 128)
@@ -678,7 +707,7 @@ def knet_clean(
     recipe:str='fast', # How it is trained: fast, or paper and memorise, which are long and find less
     epochs:int=None, # Its epochs, instead of the recipe's (fast: 14). With many, the mistakes are learned by heart and not found
     no_flip:bool=False, # Do not mirror images in its training: for digits, text, left and right
-    k_max:int=101, # Largest number of neighbours
+    k_max:int=101, # Largest number of neighbours; not more than the other samples there are
     metric:str='euclidean', # Of the neighbours: euclidean or cosine
     seed:int=0, # Of the trainings
     thumbs:int=2000, # At most so many thumbnails in report.html
@@ -690,8 +719,10 @@ def knet_clean(
     out = check_out(out, check_data(data)) # an empty folder is the first thing to say
     if fix not in fixes: raise ValueError(f"unknown fix {fix!r}: known are {', '.join(fixes)}")
     if min(thumbs, rows)<0: raise ValueError(f"thumbs and rows must be 0 or more, got {thumbs} and {rows}")
+    _check_options(backbone, recipe, epochs, k_max, metric, seed, device, size) # reading may take long
     say = noop if quiet else _say
     s = read_samples(data, label, features, embedding, image, size, skip_broken)
+    if k_max>=len(s): s.notes.append(f"k_max is {len(s)-1:,}, not {k_max:,}: a sample has no more neighbours among {len(s):,}")
     say(f"{s.path}: {_count(len(s), 'sample')}, {_count(len(s.classes), 'class')}")
     for n in s.notes: say(f'  {n}')
     told = len(s.notes)
@@ -699,7 +730,7 @@ def knet_clean(
     res = write_issues(c, fix, thumbs, rows)
     for n in s.notes[told:]: say(f'  {n}')
     say(f"{res.is_issue.sum():,} of {len(s):,} labels {_look(res.is_issue.sum())} ({res.is_issue.mean():.1%})")
-    for n,what in _written(out).items(): say(f'  {out/n}: {what}')
+    for n,what in _written(out, s, res, fix).items(): say(f'  {out/n}: {what}')
     return res
 
 # %% ../nbs/08b_report.ipynb #98114cf0
@@ -738,10 +769,22 @@ def write_issues(
     return ranked
 
 # %% ../nbs/08b_report.ipynb #dcde5f6d
-_what = {'issues.csv':'all samples, the most doubtful first', 'cleaned.csv':'the labels, fixed', 'cleaned.parquet':'the table with labels fixed',
+_what = {'issues.csv':'all samples, the most doubtful first', 'cleaned.csv':None, 'cleaned.parquet':None,
          'model.safetensors':'kNet (KNet.load)', 'deployed.safetensors':'network and kNet, images to probabilities (DeployedKNet.load)', 'report.html':'a page to look through, in any browser'}
-def _written(out): return {n:w for n,w in _what.items() if (out/n).exists()}
 
+def _cleaned(s, flagged, fix):
+    "What cleaned.csv or cleaned.parquet has"
+    table,n = s.source is not None,int(flagged.sum())
+    what,one,lost = ('the table','row',len(s.source)-len(s)) if table else ('paths and labels','image',0)
+    left_out = f"; {_count(lost, 'row')} with a broken image {'is' if lost==1 else 'are'} left out" if lost else ''
+    if fix=='keep': return f"{what} with a column {_mark(s.source) if table else 'is_issue'}{left_out}"
+    if not n: return f'{what}, nothing changed{left_out}'
+    if fix=='drop': return f"{what} without the {_count(n, f'flagged {one}')}{left_out}"
+    return (f"{what} with {_count(n, 'label')} replaced" if table else f"{what}, {_count(n, 'label')} replaced")+left_out
+
+def _written(out, s, issues, fix): return {n:w or _cleaned(s, issues.is_issue, fix) for n,w in _what.items() if (out/n).exists()}
+
+# %% ../nbs/08b_report.ipynb #8f8db578
 def main(
     argv:list=None, # Arguments (default: the command line's)
 ):

@@ -129,30 +129,59 @@ def _unreadable(size):
     return _png(im, size)
 
 # %% ../nbs/08c_widgets.ipynb #8eb37931
-_file_columns = ['row','given','decision','label']
+_file_columns,_line_of = ['row','given','decision','label','step'],re.compile(r'(\d+) of (\d+)')
 
 def _csv(*rows): f = io.StringIO(newline=''); csv.writer(f, lineterminator='\n').writerows(rows); return f.getvalue().encode()
 
+def _step(*rows): return _csv(*[(*o, f'{i+1} of {len(rows)}') for i,o in enumerate(rows)]) # lines that belong together
+
+def _split_steps(lines):
+    "Lines (first byte, fields) as steps (first byte, lines), and whether the last one is whole"
+    res,last = [],(1,1)
+    for at,fields in lines:
+        m = _line_of.fullmatch(fields[4]) if len(fields)==5 else None # another line is refused, with its text, by whom it belongs to
+        i,n = map(int, m.groups()) if m else (1,1)
+        if i>1 and last==(i-1,n): res[-1][1].append(fields)
+        else: res.append((at,[fields]))
+        last = i,n
+    return res,last[0]>=last[1]
+
+# %% ../nbs/08c_widgets.ipynb #788255c5
 class _DecisionFile:
     "Decisions on disk, one a line; `given` are the names of all the given labels"
     def __init__(self, path, given):
         sum = hashlib.blake2b('\n'.join(given).encode(), digest_size=8).hexdigest()
-        self.path,self.n,self.size,self.data = Path(path),len(given),0,b'' # size of the whole lines, and all that was read or written
+        self.path,self.n,self.size,self.data,self.old = Path(path),len(given),0,b'',b'' # size of the whole steps, all that was read or written, and a file without steps
         self.head = f'# knet_nb decisions for {self.n} labels with checksum {sum}\n'.encode()
 
     def read(self):
-        "Every whole line as (its first byte, row, given, decision, label)"
+        "Every whole step as (its first byte, lines of row, given, decision, label, step)"
         if not self.path.exists(): return []
         data = self.path.read_bytes()
-        first,*lines = data.splitlines(True) or [b'']
-        if not first.startswith(b'# knet_nb decisions for '): raise ValueError(f"{self.path} is not a file of decisions: give another path")
-        if first.strip()!=self.head.strip():
-            raise ValueError(f"{self.path} has decisions on other labels: it is {first.decode(errors='replace').strip()[2:]}, but these are "
-                             f"{self.head.decode().strip()[2:]}. Give another path, or remove the file")
-        if lines and not lines[-1].endswith(b'\n'): warn(f"the last line of {self.path} is not whole and is left out: {lines.pop().decode(errors='replace')}")
-        ends = list(itertools.accumulate(map(len, lines), initial=len(first)))
-        self.size,self.data = ends[-1],data
-        return [(at,*next(csv.reader([o.decode('utf-8', errors='replace')]), [])) for at,o in zip(ends[1:], lines[1:])]
+        head,*lines = data.splitlines(True) or [b'']
+        self._check_head(head)
+        columns = b''.join(lines[:1]).strip()
+        if columns==_csv(_file_columns[:-1]).strip(): # is written anew with the next decision
+            self.old,data = data,head+_csv(_file_columns)+b''.join(o.rstrip(b'\r\n')+b',1 of 1\n' if o.endswith(b'\n') else o for o in lines[1:])
+            lines = data.splitlines(True)[1:]
+        elif columns!=_csv(_file_columns).strip(): raise ValueError(f"{self.path} is not a file of decisions: its second line is not {','.join(_file_columns)}. Give another path")
+        whole = [o for o in lines if o.endswith(b'\n')]
+        ends = list(itertools.accumulate(map(len, whole), initial=len(head)))
+        steps,done = _split_steps([(at,next(csv.reader([o.decode('utf-8', errors='replace')]), [])) for at,o in zip(ends[1:], whole[1:])])
+        self.size,self.data = ends[-1] if done else steps.pop()[0],data
+        if rest := data[self.size:].decode(errors='replace'): warn(f"the last step of {self.path} is not whole and is left out: {rest if len(rest)<400 else rest[:400]+'…'}")
+        return steps
+
+# %% ../nbs/08c_widgets.ipynb #d29409ad
+@patch
+def _check_head(self:_DecisionFile, head):
+    "Raises `ValueError` unless the first line is that of a file of decisions on these labels"
+    if not head.startswith(b'# knet_nb decisions for '): raise ValueError(f"{self.path} is not a file of decisions: give another path")
+    if head.strip()==self.head.strip(): return
+    has,these = [o.decode(errors='replace').strip()[2:] for o in (head,self.head)]
+    order = ", or on these in another order, as of another ranking or another run" if has.startswith(f'knet_nb decisions for {self.n} labels ') else ''
+    raise ValueError(f"{self.path} has decisions on other labels{order}: it is {has}, but these are {these}. "
+                     f"Give {'the issues in the order they had, ' if order else ''}another path, or remove the file")
 
 # %% ../nbs/08c_widgets.ipynb #e745777e
 @patch
@@ -165,13 +194,23 @@ def write(self:_DecisionFile, data, at=None):
         self.size,self.data = len(head),head
     at = ifnone(at, self.size)
     with open(self.path, 'r+b', buffering=0) as f:
-        if f.read()!=self.data: raise OSError(f"{self.path} was changed by another program meanwhile: make the LabelCleaner again, it reads the file")
-        f.seek(at)
+        if f.read()!=(self.old or self.data): raise OSError(f"{self.path} was changed by another program meanwhile: make the LabelCleaner again, it reads the file")
+        if self.old: return self._renew(data, at)
+        f.truncate(self.size); f.seek(at) # what is left of a torn step must not follow the new one
         try:
             if data and f.write(data)!=len(data): raise OSError(f"{self.path} could not be written: is the disk full?")
         except OSError: f.truncate(self.size); self.data = self.data[:self.size]; raise
         f.truncate(at+len(data)); os.fsync(f.fileno())
     self.size,self.data = at+len(data),self.data[:at]+data
+    return at
+
+# %% ../nbs/08c_widgets.ipynb #3403a4b6
+@patch
+def _renew(self:_DecisionFile, data, at):
+    "Write a file without the column `step` anew, with `data` at byte `at`"
+    new = self.data[:at]+data
+    with atomic_path(self.path) as tmp: tmp.write_bytes(new)
+    self.size,self.data,self.old = len(new),new,b''
     return at
 
 # %% ../nbs/08c_widgets.ipynb #0ee7f6ac
@@ -209,13 +248,14 @@ def _resume(self:LabelCleaner, path):
     "Take over the decisions of the file, if there is one"
     self.file = None if path is None else _DecisionFile(path, [self.names[o] for o in self.given])
     code = {o:i for i,o in enumerate(self.names)}
-    for start,*line in self.file.read() if self.file else []:
-        row,given,kind,label = line if len(line)==4 else ['']*4
-        if not (row.isdigit() and int(row)<len(self.given) and kind in _kinds[1:] and (label in code or kind=='drop')):
-            raise ValueError(f"{path}: cannot take the decision {','.join(line)!r}; give the classes that it was made with, or remove the line")
-        row = int(row)
-        self.steps.append((start, np.array([row]), self.kind[[row]], self.label[[row]]))
-        self.kind[row],self.label[row] = _kinds.index(kind),code.get(label, self.given[row])
+    for start,lines in self.file.read() if self.file else []:
+        for line in lines:
+            row,given,kind,label,step = line if len(line)==5 else ['']*5
+            if not (row.isdigit() and int(row)<len(self.given) and kind in _kinds[1:] and (label in code or kind=='drop') and _line_of.fullmatch(step)):
+                raise ValueError(f"{path}: cannot take the decision {','.join(line)!r}; give the classes that it was made with, or remove the line")
+        rows = np.array([int(o[0]) for o in lines])
+        self.steps.append((start, rows, self.kind[rows], self.label[rows]))
+        self.kind[rows],self.label[rows] = [_kinds.index(o[2]) for o in lines],[code.get(o[3], self.given[int(o[0])]) for o in lines]
 
 # %% ../nbs/08c_widgets.ipynb #8e32d5a5
 @patch
@@ -300,7 +340,7 @@ def _decide(self:LabelCleaner, row, kind, label=None):
     label = np.broadcast_to(self.suggested[rows] if kind=='accept' else ifnone(label, self.given[rows]), rows.shape)
     kinds = np.full(len(rows), 4) if kind=='drop' else np.where(label==self.given[rows], 1, np.where(label==self.suggested[rows], 2, 3))
     lines = [(r, self.names[self.given[r]], _kinds[k], self.names[l] if k<4 else '') for r,k,l in zip(rows,kinds,label)]
-    start = self.file.write(_csv(*lines)) if self.file else None
+    start = self.file.write(_step(*lines)) if self.file else None
     self.steps.append((start, rows, self.kind[rows], self.label[rows]))
     self.kind[rows],self.label[rows] = kinds,label
     if self.row in rows:
@@ -388,7 +428,7 @@ def apply(self:LabelCleaner,
     for o in (ys,*others): check_lengths(self.given, o)
     code = {v:i for i,v in enumerate(self.values)}
     if bad := [i for i,(o,g) in enumerate(zip(ys, self.given)) if code.get(o)!=g]:
-        raise ValueError(f"y differs from the given labels in {_count(len(bad), 'row')}, the first is row {bad[0]}: {ys[bad[0]]!r}, not {self.values[self.given[bad[0]]]!r}")
+        raise ValueError(f"y differs from the given labels in {_count(len(bad), 'row')}, the first is row {bad[0]}, counted from 0: {ys[bad[0]]!r}, not {self.values[self.given[bad[0]]]!r}")
     keep = np.flatnonzero(self.kind!=4)
     fixed = self.labels().label.to_numpy()[keep].tolist()
     res = [type(y)(fixed) if isinstance(y, (list,tuple)) else torch.as_tensor(fixed, dtype=y.dtype, device=y.device) if isinstance(y, Tensor)

@@ -232,37 +232,43 @@ def test_parquet_with_images(kind):
     df = pd.DataFrame(dict(image=ims, label=pd.Categorical(given) if kind=='category' else given))
     df.to_parquet('a.parquet')
     t = pq.read_table('a.parquet')
-    with pytest.raises(ValueError, match=r'1 of 60 images cannot be decoded: 7(\.png)? \('): knet_clean('a.parquet', 'out', **quick)
+    with pytest.raises(ValueError, match=r'1 of 60 images cannot be decoded: (row 7|7\.png) \(.*\)' + ('$' if kind=='hub' else r'\. Rows are counted from 0$')): knet_clean('a.parquet', 'out', **quick)
     res = knet_clean('a.parquet', 'out', skip_broken=True, **quick)
     c = pq.read_table('out/cleaned.parquet')
     assert 7 not in set(res.row) and c.schema==t.schema and c['image'].to_pylist()==[v for i,v in enumerate(t['image'].to_pylist()) if i!=7]
     assert len(page_data('out/report.html')['thumbs'])==59
 
 wrong_tables = {
-    'no label': (dict(x=[1.,2.]*5, kind=list('ab')*5), [], 'which column is the label.*--label.*x, kind'),
+    'no label': (dict(x=[1.,2.]*5, kind=list('ab')*5), [], r'which column is the label.*--label.*it could be kind \(2 values\), x \(2 values\)$'),
     'two labels': (dict(x=[1.,2.]*5, label=list('ab')*5, target=list('ba')*5), [], 'label, target could be.*--label'),
-    'missing label': (dict(x=[1.,2.]*5, label=list('ababa')+['']+list('baba')), [], 'row 5'),
+    'missing label': (dict(x=[1.,2.]*5, label=list('ababa')+['']+list('baba')), [], 'a.csv: 1 label is missing, the first in row 5, counted from 0: fill'),
     'one class': (dict(x=[1.,2.]*5, label=['a']*10), [], "all 10 samples have the label 'a'"),
     'no features': (dict(text=list('xy')*5, label=list('ab')*5), [], 'no column has numbers, vectors or images'),
-    'missing number': (dict(x=['1','2','NA','4']*3, label=list('ab')*6), [], r"row 2: column 'x' has no finite number \('NA'; 3 rows\)"),
+    'missing number': (dict(x=['1','2','NA','4']*3, label=list('ab')*6), [], r"a\.csv, row 2, counted from 0: column 'x' has no finite number \('NA'; 3 rows\)"),
     'infinite number': (dict(x=['1','2','inf','4']*3, label=list('ab')*6), [], 'row 2'),
     'text as features': (dict(x=[1.,2.]*5, t=list('xy')*5, label=list('ab')*5), ['--features','x,t'], "column 't'"),
-    'unknown pattern': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--features','z*'], r"'z\*'.*x, label"),
-    'unknown label': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--label','lable'], "'lable'.*x, label"),
+    'unknown pattern': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--features','z*'], r"no column fits 'z\*'\. There are x, label"),
+    'unknown label': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--label','lable'], r"no column 'lable'\. Did you mean 'label'\? It has x, label"),
     'two vectors': (dict(u=['[1,2]']*10, v=['[1,2]']*10, label=list('ab')*5), [], 'u, v could be.*--embedding'),
-    'unequal vectors': (dict(u=['[1,2]']*9+['[1]'], label=list('ab')*5), [], 'row 9.*1 number,'),
+    'unequal vectors': (dict(u=['[1,2]']*9+['[1]'], label=list('ab')*5), [], 'row 9, counted from 0: .*1 number,'),
     'bad vector': (dict(u=['[1,2]']*9+['[1,'], label=list('ab')*5), [], 'row 9'),
     'nan in a vector': (dict(u=['[1,2]']*9+['[1,NaN]'], label=list('ab')*5), [], 'row 9'),
     'both': (dict(u=['[1,2]']*10, x=[1]*10, label=list('ab')*5), ['--features','x','--embedding','u'], 'not both'),
+    'mistyped label': (dict(alcohol=[i/7 for i in range(10)], Cultivar=list('ab')*5), ['--label','cultivr'], r"no column 'cultivr'\. Did you mean 'Cultivar'\? It has alcohol, Cultivar"),
+    'mistyped features': (dict(alcohol=[i/7 for i in range(10)], label=list('ab')*5), ['--features','alkohol'], "no column fits 'alkohol'. Did you mean 'alcohol'"),
+    'mistyped embedding': (dict(emb=['[1,2]']*10, v=['[1,2]']*10, label=list('ab')*5), ['--embedding','embd'], "no column 'embd'. Did you mean 'emb'"),
+    'mistyped image': (dict(file=['a.png']*10, label=list('ab')*5), ['--image','fiel'], "no column 'fiel'. Did you mean 'file'"),
+    'mistyped image beside features': (dict(file=['a.png']*10, x=range(10), label=list('ab')*5), ['--features','x','--image','fiel'], "no column 'fiel'. Did you mean 'file'"),
+    'mistyped image beside vectors': (dict(file=['a.png']*10, v=['[1,2]']*10, label=list('ab')*5), ['--image','fiel'], "no column 'fiel'. Did you mean 'file'"),
     'two images': (dict(u=['a.png']*10, v=['b.png']*10, label=list('ab')*5), [], 'u, v could be.*--image'),
     'no such image': (dict(u=['a.png']*10, label=list('ab')*5), [], r'10 of 10 images.*a\.png'),
     'no rows': (dict(x=[], label=[]), [], 'no rows'),
     'fix': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--fix','guess'], "'guess'.*suggest, drop, keep"),
     'metric': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--metric','far'], "'far'.*cosine"),
-    'prices as labels': (dict(x=[1.,2.]*15, y=[i/7+.1 for i in range(30)]), [], r"labels must be classes.*'y' has 30 different numbers in 30 rows \(0\.1, 0\.2429.*--label.*there are x"),
+    'prices as labels': (dict(x=[1.,2.]*15, y=[i/7+.1 for i in range(30)]), [], r"labels must be classes.*'y' has 30 different numbers in 30 rows \(0\.1, 0\.2429.*--label.*it could be x"),
     'prices that repeat': (dict(x=[1.,2.]*30, y=[.5]*31+[i/7+.1 for i in range(29)]), [], "'y' has 30 different numbers in 60 rows"),
     'numbers that hardly repeat': (dict(x=[1.,2.]*15, y=[i//3 if i<9 else i for i in range(30)]), [], "'y' has 24 different values in 30 rows"),
-    'names as labels': (dict(x=[1.,2.]*15, kind=list('ab')*15, y=[f'name {i}' for i in range(30)]), [], "'y' has 30 different values.*there are x, kind"),
+    'names as labels': (dict(x=[1.,2.]*15, kind=list('ab')*15, y=[f'name {i}' for i in range(30)]), [], r"'y' has 30 different values.*it could be kind \(2 values\), x \(2 values\)$"),
     'only constants': (dict(x=[1]*10, id=range(5,15), t=['x']*10, label=list('ab')*5), [], r"no column has numbers.*x \(constant\), id \(row numbers\), t \(text\)"),
     'k_max': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--k-max','0'], 'k_max.*got 0'),
     'thumbs': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--thumbs','-1'], 'got -1')}
@@ -273,6 +279,80 @@ def test_wrong_tables(capsys, what):
     pd.DataFrame(cols).to_csv('a.csv', index=False)
     fails(capsys, ['a.csv','--out','out',*args], says)
     assert not Path('out').exists()
+
+def test_the_label_is_among_the_first(capsys):
+    "Of many columns those are named that could be the label, not those that stand first"
+    r = np.random.default_rng(0)
+    n = 178
+    df = pd.DataFrame(dict(customer_id=r.permutation(n)+10000)|{f'm{i}':r.normal(size=n) for i in range(14)}|dict(magnesium=r.integers(70, 150, n), hue=r.integers(70, 140, n)/100, note=[f'n {i}' for i in range(n)],
+                      cultivar=np.arange(n)%3+1, region=list('ab')*(n//2), one=1, v=['[1,2]']*n))
+    df.to_csv('a.csv', index=False)
+    pq.write_table(pa.Table.from_pandas(df.assign(v=[[1.,2.]]*n, d=[dict(x=1)]*n)), 'a.parquet')
+    for f in ('a.csv','a.parquet'):
+        fails(capsys, [f,'--out','out'], r"label= \(--label\); it could be region \(2 values\), cultivar \(3 values\), magnesium \(\d\d values\); there are also customer_id, m0, m1, m2, m3 and 1[345] more$")
+
+def test_options_come_before_the_data(capsys, monkeypatch):
+    "What is wrong with an option is said before anything is read"
+    def read(*a, **k): raise AssertionError('was read')
+    monkeypatch.setattr(R, 'read_samples', read)
+    table(60)[0].to_csv('a.csv', index=False)
+    for o in (['--backbone','vgg'], ['--recipe','slow'], ['--recipe','ieg'], ['--epochs','0'], ['--device','toaster'], ['--metric','far'], ['--seed','-1'], ['--k-max','0'], ['--size','0'],
+              ['--thumbs','-1'], ['--fix','guess']): fails(capsys, ['a.csv','--out','out',*o], re.escape(o[1]))
+    with pytest.raises(AssertionError, match='was read'): main(['a.csv','--out','out'])
+    assert not Path('out').exists()
+
+def test_k_max_beyond_the_samples(capsys):
+    table(60)[0].to_csv('a.csv', index=False)
+    knet_clean('a.csv', 'out', k_max=1000)
+    says = 'k_max is 59, not 1,000: a sample has no more neighbours among 60'
+    assert says in capsys.readouterr().out and says in page_data('out/report.html')['notes'] and KNet.load('out/model.safetensors').k_max==59
+    knet_clean('a.csv', 'out', k_max=59)
+    assert 'k_max' not in capsys.readouterr().out
+
+def test_ids_are_no_features():
+    r = np.random.default_rng(0)
+    ids,n = r.permutation(60)+7000,60
+    df = pd.DataFrame(dict(x=r.normal(size=n), customer_id=ids, orderId=ids[::-1], ID=ids%59, type_ID=np.arange(n)%5, weight_g=ids, half_id=ids+.5, label=np.arange(n)%2))
+    df.to_csv('a.csv', index=False); df.to_parquet('a.parquet')
+    for f in ('a.csv','a.parquet'):
+        s = read_samples(f)
+        assert s.columns==['x','type_ID','weight_g','half_id'] and s.notes[-1].endswith('; not used: customer_id, orderId, ID (an id)')
+        assert read_samples(f, features='customer_id,x').columns==['customer_id','x']
+
+@pytest.mark.parametrize('kind', ['csv','parquet'])
+def test_says_what_is_there(capsys, kind):
+    "The line on cleaned.csv is what is in the file"
+    df,_ = table()
+    df = df.assign(is_issue='of mine')
+    (df.to_csv if kind=='csv' else df.to_parquet)(f'a.{kind}', index=False)
+    def said(**kw):
+        res = knet_clean(f'a.{kind}', 'out', **kw)
+        clean = pd.read_csv('out/cleaned.csv', keep_default_na=False) if kind=='csv' else pd.read_parquet('out/cleaned.parquet')
+        return re.search(rf'out/cleaned.{kind}: (.*)', capsys.readouterr().out)[1],res,clean
+    text,res,clean = said()
+    assert text==f'the table with {(clean.label!=df.label).sum()} labels replaced' and res.is_issue.sum()==(clean.label!=df.label).sum()>1
+    text,res,clean = said(fix='drop')
+    assert text==f'the table without the {120-len(clean)} flagged rows' and len(clean)<119
+    text,res,clean = said(fix='keep')
+    assert text=='the table with a column is_issue_' and clean.is_issue_.sum()==res.is_issue.sum()
+
+def test_says_what_is_there_of_images(capsys):
+    folder('set', n=90)
+    said = lambda: re.search(r'out/cleaned.(?:csv|parquet): (.*)', capsys.readouterr().out)[1]
+    loud = quick|dict(quiet=False, epochs=10)
+    n = knet_clean('set', 'out', **loud).is_issue.sum()
+    clean = pd.read_csv('out/cleaned.csv', keep_default_na=False)
+    assert said()==f'paths and labels, {n} labels replaced' and n==(clean.label!=clean.given).sum()>1
+    knet_clean('set', 'out', fix='drop', **loud)
+    assert said()==f'paths and labels without the {n} flagged images'
+    knet_clean('set', 'out', fix='keep', **loud)
+    assert said()=='paths and labels with a column is_issue'
+    x,given,_ = digits(60)
+    pd.DataFrame(dict(image=[b'broken',*map(png, x[1:])], label=given)).to_parquet('a.parquet')
+    shutil.rmtree('out')
+    res = knet_clean('a.parquet', 'out', skip_broken=True, fix='drop', **quick|dict(quiet=False))
+    out = capsys.readouterr().out
+    assert '; 1 row with a broken image is left out\n' in out and 'left out: row 0. Rows are counted from 0\n' in out and len(pd.read_parquet('out/cleaned.parquet'))==59-res.is_issue.sum()
 
 def test_wrong_files(capsys):
     for name,content,says in (('a.csv', b'', r'a\.csv'), ('b.csv', b'x;label\n1;a\n', 'separated by commas'), ('c.csv', b'x,x,label\n1,2,a\n', "2 columns 'x'"),
@@ -419,6 +499,7 @@ def test_help(capsys):
     out = capsys.readouterr().out
     assert e.value.code==0 and '--pdb' not in out
     for o in ('--out','--fix','--thumbs','--skip-broken','--no-flip','--backbone','--embedding'): assert re.search(rf'{o}\b', out), o
+    assert "row is a row's place in the table, counted from 0 below the head" in ' '.join(out.split())
 
 # The page
 

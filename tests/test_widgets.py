@@ -60,7 +60,8 @@ def test_full_disk(tmp_path):
     assert len(LabelCleaner(frame(np.arange(100)%7), blank, path=tmp_path/'d.csv').decisions)==3
 
 names = ['a','b,c','"q"','<b>','ü','#x',' s']
-step = st.one_of(st.sampled_from(['keep','accept','drop','undo','resume']), st.integers(0, 6), st.tuples(st.integers(0, 19), st.sampled_from(['keep','accept','drop'])))
+step = st.one_of(st.sampled_from(['keep','accept','drop','undo','resume']), st.integers(0, 6),
+                 st.tuples(st.one_of(st.integers(0, 19), st.lists(st.integers(0, 19), min_size=1, max_size=4)), st.sampled_from(['keep','accept','drop'])))
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(step, max_size=25))
@@ -81,7 +82,7 @@ def test_any_session(tmp_path_factory, steps):
         else: getattr(c, what)(row)
         history.append((row, what))
     expect = {}
-    for row,what in history:
+    for row,what in ((r,w) for rows,w in history for r in (rows if isinstance(rows, list) else [rows])):
         g,sug = df.given[row],df.suggested[row]
         label = dict(keep=g, accept=sug, drop=None).get(what, what) if isinstance(what, str) else what
         expect[row] = ('drop' if what=='drop' else 'keep' if label==g else 'accept' if label==sug else 'change', label)
@@ -98,6 +99,91 @@ def test_several_rows_are_one_step(tmp_path):
     c.keep(range(10)); c.drop([3,4]); c.undo()
     assert len(c.decisions)==10 and set(c.decisions.decision)=={'keep'}
     c.undo(); assert len(c.decisions)==0 and len((tmp_path/'d.csv').read_text().splitlines())==2
+
+def test_undo_of_several_rows_after_a_restart(tmp_path):
+    df,path = frame(np.arange(30)%3),tmp_path/'d.csv'
+    again = lambda: LabelCleaner(df, blank, path=path)
+    c = again(); c.keep(5); c.accept([10,11,12]); c.drop([11,20]); c.keep([3,3])
+    for want in ([5,10,11,12,20],[5,10,11,12],[5],[]): # a new session for each
+        c = again(); c.undo()
+        assert c.decisions.index.tolist()==again().decisions.index.tolist()==want
+        if want[2:3]: assert c.decisions.decision[11]==('drop' if 20 in want else 'accept')
+    with pytest.raises(ValueError, match='nothing to undo'): again().undo()
+
+@pytest.mark.filterwarnings('ignore:the last step of')
+def test_cut_anywhere(tmp_path):
+    "Whatever of the file has reached the disk: whole steps are there, a half one is not, and the work goes on behind them"
+    df,path = frame(np.arange(30)%3),tmp_path/'d.csv'
+    c = LabelCleaner(df, blank, path=path)
+    c.keep(5); head = len(path.read_bytes().split(b'5,')[0])
+    steps,ends = [[5],[10,11,12],[1],[7,8]],[path.stat().st_size]
+    for rows in steps[1:]: c.drop(rows); ends.append(path.stat().st_size)
+    whole = path.read_bytes()
+    for n in range(head, len(whole)+1):
+        path.write_bytes(whole[:n])
+        c = LabelCleaner(df, blank, path=path)
+        known = steps[:sum(e<=n for e in ends)]
+        assert c.decisions.index.tolist()==sorted(sum(known, [])) and len(c.steps)==len(known)
+        assert path.read_bytes()==whole[:n] # reading changes nothing
+        c.keep(2 if n%2 else [2,3])
+        again = LabelCleaner(df, blank, path=path)
+        pd.testing.assert_frame_equal(again.decisions, c.decisions)
+        for _ in range(len(known)+1): again.undo()
+        assert not again.steps and not len(again.decisions)
+
+half = '''
+import builtins,os,signal,sys,numpy as np
+sys.path.insert(0, {tests!r})
+import knet_nb.widgets as W
+from test_widgets import *
+c = LabelCleaner(frame(np.arange(30)%3), blank, path={path!r})
+c.keep(5); c.accept([1,2,3])
+class Half: # a file that gets no further than the second line
+    def __init__(self, f): self.f = f
+    def __enter__(self): return self
+    def __exit__(self, *a): self.f.close()
+    def __getattr__(self, name): return getattr(self.f, name)
+    def write(self, data): self.f.write(b''.join(data.splitlines(True)[:2])); os.kill(os.getpid(), signal.SIGKILL)
+W.open = lambda *a, **k: Half(builtins.open(*a, **k))
+c.drop([10,11,12])
+'''
+
+def test_killed_within_a_step(tmp_path, root):
+    df,path = frame(np.arange(30)%3),tmp_path/'d.csv'
+    r = subprocess.run([sys.executable,'-W','ignore','-c',half.format(tests=str(root/'tests'), path=str(path))], capture_output=True, text=True)
+    assert r.returncode==-signal.SIGKILL and path.read_text().splitlines()[-1]=='11,2,drop,,2 of 3', r.stderr
+    with pytest.warns(UserWarning, match='is not whole and is left out: 10,1,drop,,1 of 3\n11,2,drop,,2 of 3'): c = LabelCleaner(df, blank, path=path)
+    assert c.decisions.index.tolist()==[1,2,3,5]
+    c.undo()
+    assert LabelCleaner(df, blank, path=path).decisions.index.tolist()==[5] and '10,' not in path.read_text()
+
+@pytest.mark.parametrize('end', ['','4,1,dr'])
+@pytest.mark.filterwarnings('ignore:the last step of')
+def test_a_file_without_steps(tmp_path, end):
+    "Is one row a step; it is read as it is, and gets the column with the next decision"
+    df,path = frame(np.arange(30)%3),tmp_path/'d.csv'
+    c = LabelCleaner(df, blank, ['a','b,c','d '], path=path); c.keep(7); c.change('b,c', 2); c.change('d ', 3)
+    known = c.decisions
+    old = re.sub('(,step|,1 of 1)$', '', path.read_text(), flags=re.M)+end
+    def made(): path.write_text(old); return LabelCleaner(df, blank, ['a','b,c','d '], path=path)
+    c = made(); pd.testing.assert_frame_equal(c.decisions, known)
+    assert path.read_text()==old and len(c.steps)==3
+    c.undo(); assert path.read_text().endswith('label,step\n7,"b,c",keep,"b,c",1 of 1\n2,d ,accept,"b,c",1 of 1\n')
+    c = made(); c.drop([0,1])
+    again = LabelCleaner(df, blank, ['a','b,c','d '], path=path)
+    pd.testing.assert_frame_equal(again.decisions, c.decisions)
+    again.undo(); pd.testing.assert_frame_equal(again.decisions, known)
+    c = made(); path.write_text(old+'x')
+    with pytest.raises(OSError, match='changed by another program'): c.keep()
+    assert path.read_text()==old+'x' and len(c.steps)==3
+
+def test_the_same_labels_in_another_order(tmp_path):
+    df = frame(np.arange(30)%3)
+    LabelCleaner(df, blank, path=tmp_path/'d.csv').keep()
+    other = df.iloc[::-1].reset_index(drop=True)
+    with pytest.raises(ValueError, match='on other labels, or on these in another order, as of another ranking or another run: .*Give the issues in the order they had'):
+        LabelCleaner(other, blank, path=tmp_path/'d.csv')
+    with pytest.raises(ValueError, match='has decisions on other labels: it is.* for 30 labels.*for 29 labels'): LabelCleaner(df[:29], blank, path=tmp_path/'d.csv')
 
 @pytest.mark.parametrize('kind', ['int','str','float','bool','category','object'])
 def test_kinds_of_labels(tmp_path, kind):
@@ -229,7 +315,7 @@ def test_one_is_no_plural():
     df = frame([0,1]).assign(is_issue=[True,False])
     assert '0 of 1 flagged label decided' in repr(LabelCleaner(df, blank, path=None))
     with pytest.raises(ValueError, match='2 issues but 1 image: '): LabelCleaner(df, [np.zeros((4,4))], path=None)
-    with pytest.raises(ValueError, match=r'in 1 row, the first is row 1'): LabelCleaner(df, blank, path=None).apply([0,0])
+    with pytest.raises(ValueError, match=r'in 1 row, the first is row 1, counted from 0: 0, not 1'): LabelCleaner(df, blank, path=None).apply([0,0])
     with pytest.raises(ValueError, match='these have 1 dimension:'): KExplorer(KNet(1, 3, k_max=2), np.zeros((4,1), 'float32'), [0,1,2,0], kind='regions')
 
 def test_one_page_of_100_000():
@@ -262,13 +348,13 @@ def walk(w):
     yield w
     for o in getattr(w, 'children', ()): yield from walk(o)
 
-@pytest.mark.parametrize('text', ['', 'row,given\n1,2\n', '\x00\x01', '# knet_nb decisions for 3 labels with checksum 00\nrow,given,decision,label\n'])
+@pytest.mark.parametrize('text', ['', 'row,given\n1,2\n', '\x00\x01', '# knet_nb decisions for 3 labels with checksum 00\nrow,given,decision,label,step\n'])
 def test_foreign_files(tmp_path, text):
     (tmp_path/'d.csv').write_text(text)
     with pytest.raises(ValueError, match=re.escape(str(tmp_path/'d.csv'))): LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv')
     assert (tmp_path/'d.csv').read_text()==text
 
-@pytest.mark.parametrize('line', ['x,0,keep,0','3,0,keep,0','-1,0,keep,0','0,0,maybe,0','0,0,keep,9','0','','"0,0,keep,0'])
+@pytest.mark.parametrize('line', ['x,0,keep,0,1 of 1','3,0,keep,0,1 of 1','-1,0,keep,0,1 of 1','0,0,maybe,0,1 of 1','0,0,keep,9,1 of 1','0,0,keep,0','0,0,keep,0,','0,0,keep,0,one','0','','"0,0,keep,0,1 of 1'])
 def test_spoilt_lines(tmp_path, line):
     c = LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv'); c.keep()
     with open(tmp_path/'d.csv', 'a') as f: f.write(line+'\n')
