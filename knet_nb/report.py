@@ -608,6 +608,15 @@ class SayEpochs(Callback):
         self._said = now
         self.say(f'epoch {self.epoch+1} of {self.n_epoch}, loss {float(self.recorder.smooth_loss.value):.3f}')
 
+# %% ../nbs/08b_report.ipynb #20230900
+def _check_options(backbone, recipe, epochs, k_max, metric, seed, device, size=None):
+    "The options of the work as a `Config`. Raises `ValueError` for those that cannot be, before any data are read"
+    c = Config(backbone=backbone, recipe=recipe, epochs=epochs, k_max=k_max, ks=(1,), metric=metric, device=device) # says what is wrong with them
+    if recipe=='ieg': raise ValueError("the recipe 'ieg' needs samples that are known to be clean: use fast, paper or memorise")
+    if seed<0: raise ValueError(f"seed must be 0 or more, got {seed}")
+    if size is not None and size<1: raise ValueError(f"size must be 1 or more pixels, got {size}")
+    return c
+
 # %% ../nbs/08b_report.ipynb #43c72189
 def _say(msg): print(str(msg).encode('utf-8', 'backslashreplace').decode(), flush=True) # a file name may be no text at all
 
@@ -615,12 +624,10 @@ class Cleaning:
     "Samples, and how their features and issues are found; `out` keeps the stages"
     stage,stage_path = Experiment.stage,Experiment.stage_path
     def __init__(self, samples, out, backbone='resnet20', recipe='fast', epochs=None, hflip=True, k_max=101, metric='euclidean', seed=0, device=None, verbose=True):
-        c = Config(backbone=backbone, recipe=recipe, epochs=epochs, k_max=k_max, ks=(1,), metric=metric, device=device) # says what is wrong with them
-        if recipe=='ieg': raise ValueError("the recipe 'ieg' needs samples that are known to be clean: use fast, paper or memorise")
-        if seed<0: raise ValueError(f"seed must be 0 or more, got {seed}")
+        c = _check_options(backbone, recipe, epochs, k_max, metric, seed, device)
         store_attr()
         self.until,self.device,self.k_max = None,c.device,min(k_max, len(samples)-1)
-        self.recipe = replace(c.full_recipe, min_steps=0) # few images get no more epochs: they would be learned by heart, mistakes too
+        self.recipe = replace(c.full_recipe, min_steps=min(100, c.full_recipe.min_steps)) # more, and few images would be learned by heart, mistakes too
         if samples.x is not None:
             with no_random(): make_backbone(backbone, self._data()) # it has to take these samples
     def say(self, msg):
@@ -663,7 +670,7 @@ def issues(self:Cleaning):
     t,meta = self.stage('issues', key, make)
     knet = KNet(**meta['args'])
     knet.load_state_dict({k[5:]:v for k,v in t.items() if k.startswith('knet.')})
-    knet.classes = s.classes
+    knet.k,knet.classes,knet.columns = meta['k'],s.classes,list(s.columns) or None
     if s.stats: # so that the model takes the columns as they are
         mean,std = (o.float() for o in s.stats)
         knet.mean.mul_(std).add_(mean); knet.std.mul_(std)
@@ -683,14 +690,6 @@ def deployed(self:Cleaning,
     features = feature_net(model, torch.zeros(2, *s.x.shape[1:]))
     return DeployedKNet(features, knet, s.classes, s.x.shape[1:], k, [net[n].view(1,-1,1,1) for n in ('mean','std')], div=255.)
 
-# %% ../nbs/08b_report.ipynb #20230900
-def _check_options(backbone, recipe, epochs, k_max, metric, seed, device, size):
-    "Raises `ValueError` for options of the work that cannot be, before any data are read"
-    Config(backbone=backbone, recipe=recipe, epochs=epochs, k_max=k_max, ks=(1,), metric=metric, device=device) # says what is wrong with them
-    if recipe=='ieg': raise ValueError("the recipe 'ieg' needs samples that are known to be clean: use fast, paper or memorise")
-    if seed<0: raise ValueError(f"seed must be 0 or more, got {seed}")
-    if size is not None and size<1: raise ValueError(f"size must be 1 or more pixels, got {size}")
-
 # %% ../nbs/08b_report.ipynb #80f285ac
 @call_parse
 def knet_clean(
@@ -705,7 +704,7 @@ def knet_clean(
     skip_broken:bool=False, # Leave out images that cannot be decoded, instead of stopping
     backbone:str='resnet20', # Network that learns features from images: resnet20, cnn, resnet29 or mlp
     recipe:str='fast', # How it is trained: fast, or paper and memorise, which are long and find less
-    epochs:int=None, # Its epochs, instead of the recipe's (fast: 14). With many, the mistakes are learned by heart and not found
+    epochs:int=None, # Its epochs, instead of the recipe's (fast: 14, or as many as 100 steps need). With too few the classes are not told apart, with many the mistakes are learned by heart and not found
     no_flip:bool=False, # Do not mirror images in its training: for digits, text, left and right
     k_max:int=101, # Largest number of neighbours; not more than the other samples there are
     metric:str='euclidean', # Of the neighbours: euclidean or cosine
