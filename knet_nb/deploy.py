@@ -334,8 +334,7 @@ def save(self:DeployedKNet,
 ):
     "Write weights and configuration to one file, whole or not at all"
     f = self.features
-    config = {n:getattr(self, n) for n in _parts}|dict(at=f.at, how=f.how, recipe=f.recipe, network=f.network)
-    config['knet'] = {n:getattr(self.knet, n) for n in ('d','n_classes','hidden','k_max','fixed_k')}
+    config = {n:getattr(self, n) for n in _parts}|dict(at=f.at, how=f.how, recipe=f.recipe, network=f.network, knet=self.knet.config)
     save_tensors(path, {n:v.clone() for n,v in self.state_dict().items()}, kind='DeployedKNet', config=config)
 
 # %% ../nbs/08a_deploy.ipynb #8b55ad03

@@ -39,6 +39,9 @@ class KNet(nn.Module):
         self.register_buffer('mean', torch.zeros(d)); self.register_buffer('std', torch.ones(d))
 
     @property
+    def config(self): return {n:getattr(self, n) for n in ('d','n_classes','hidden','k_max','fixed_k')} # what builds the same network
+
+    @property
     def default_k(self): return self.k or self.fixed_k or self.k_max
 
     def scale_k(self, k): return 2*(k-1)/max(1, self.k_max-1)-1 # 1..k_max to [-1, 1]
@@ -203,8 +206,7 @@ def save(self:KNet,
     path, # A .safetensors file
 ):
     "Write weights, feature statistics, configuration, k and names to one file, whole or not at all"
-    config = {n:getattr(self,n) for n in ('d','n_classes','hidden','k_max','fixed_k')}
-    save_tensors(path, self.state_dict(), kind='KNet', config=config, k=self.k, classes=_plain(self.classes), columns=_plain(self.columns))
+    save_tensors(path, self.state_dict(), kind='KNet', config=self.config, k=self.k, classes=_plain(self.classes), columns=_plain(self.columns))
 
 @patch(cls_method=True)
 def load(cls:KNet,

@@ -666,7 +666,7 @@ def issues(self:Cleaning):
             warnings.filterwarnings('ignore', 'The number of unique classes') # has been looked at, in `_check_classes`
             c = KNetClassifier(k_max=self.k_max, metric=self.metric, random_state=self.seed, device=self.device).fit(x.numpy(), s.labels)
         cols = {n:torch.as_tensor(c.label_issues_[n].to_numpy(copy=True)) for n in issue_cols}
-        return cols|{f'knet.{k}':v for k,v in c.knet_.state_dict().items()},dict(k=int(c.k_), args={n:getattr(c.knet_,n) for n in ('d','n_classes','hidden','k_max','fixed_k')})
+        return cols|{f'knet.{k}':v for k,v in c.knet_.state_dict().items()},dict(k=int(c.k_), args=c.knet_.config)
     t,meta = self.stage('issues', key, make)
     knet = KNet(**meta['args'])
     knet.load_state_dict({k[5:]:v for k,v in t.items() if k.startswith('knet.')})
