@@ -73,6 +73,7 @@ _names = dict(cifar10='CIFAR-10', svhn='SVHN', fashion_mnist='Fashion-MNIST', bl
 def paper_layout(
     df:pd.DataFrame, # Rows of suites, of one tier
     table:int, # 2, 3, 4 or 5
+    missing:dict=None, # Why a block has not been run, by set or network as in `paper_results`
 )->tuple: # Text and gain over the base (points), each by (set, network, method) and with a column for each k
     "One of the paper's Tables 2-5 with our numbers beside the paper's"
     df = rows_of(df, held_out=0, round=0)
@@ -84,6 +85,7 @@ def paper_layout(
             row,col = (_names[data],_names[net],method_names[m]),'any k' if pd.isna(k) else f'k={k}'
             d = ours[(ours.method==m)&(ours.k.isna() if pd.isna(k) else ours.k==k)]
             cells = text.setdefault(row, {'kept':''})
+            if m=='base' and not len(d): cells['kept'] = (missing or {}).get(data, (missing or {}).get(net, ''))
             if len(d): cells['kept'] = si(d.weights.iloc[0]) if m=='base' else kept(d, m, base.weights.iloc[0])
             cells[col] = f"{mean_sd(d.accuracy) if len(d) else 'not run'} ({' / '.join(f'{a:.2f}' for a in q.accuracy)})"
             gain.setdefault(row, {})[col] = d.accuracy.mean()-base.accuracy.mean()
