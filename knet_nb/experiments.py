@@ -213,7 +213,7 @@ def targets(self:Experiment, seed):
 @patch
 def preliminary(self:Experiment, seed):
     "The trained preliminary network's weights; a killed training goes on from its last checkpoint"
-    c,(up,targets),rows = self.config,self.targets(seed),self.split(seed)[0]
+    c,(up,targets) = self.config,self.targets(seed)
     recipe = {k:v for k,v in asdict(c.full_recipe).items() if v is not None}
     key = _key(up, c.backbone, recipe, seed, c.device, bf16_supported(c.device), *([c.ieg_p,c.ieg_k] if c.recipe=='ieg' else []),
                *([c.held_out] if c.held_out else []))
@@ -223,9 +223,7 @@ def preliminary(self:Experiment, seed):
         with no_random(seed):
             learn = self._learner(seed, targets)
             with nullcontext() if self.progress else _quiet(learn): learn.fit_recipe(cbs=cb)
-            history,given = learn.recorder.values,self.noisy(seed)[1]['labels'][rows]
-            with _quiet(learn): fit = learn.validate(dl=learn.dls.test_dl((self.part(seed)[0].x_train[rows], given), with_labels=True))[1]
-        return dict(learn.model.state_dict()),dict(seconds=cb.elapsed, noisy_train_accuracy=fit, history=[list(map(float,v)) for v in history])
+        return dict(learn.model.state_dict()),dict(seconds=cb.elapsed, history=[list(map(float,v)) for v in learn.recorder.values])
     res = self.stage('preliminary', key, make)
     self.stage_path('preliminary', key).with_suffix('.checkpoint.safetensors').unlink(missing_ok=True)
     return key,*res
@@ -241,14 +239,30 @@ def _quiet(learn): return ContextManagers([learn.no_bar(), learn.no_logging()])
 
 # %% ../nbs/06_experiments.ipynb #01e8edcd
 @patch
+def _trained(self:Experiment, seed):
+    with no_random(seed): learn = self._learner(seed)
+    learn.model.load_state_dict(self.preliminary(seed)[1])
+    return learn
+
+@patch
+def fitted(self:Experiment, seed):
+    "Shares of its training labels that the preliminary network gives back: of all, and of the wrong ones (None where none is known to be wrong)"
+    key = _key(self.preliminary(seed)[0], 'fitted')
+    def make():
+        rows,d = self.split(seed)[0],self.part(seed)[0]
+        given = self.noisy(seed)[1]['labels'][rows]
+        said,wrong = extract_features(self._trained(seed), 'train', logits=True, progress=self.progress)[1].argmax(1),given!=d.y_train[rows]
+        share = lambda o: o.double().mean().item() if len(o) else None
+        return {},dict(noisy_train_accuracy=share(said==given), wrong_fitted=share((said==given)[wrong]))
+    return key,self.stage('fitted', key, make)[1]
+
+@patch
 def features(self:Experiment, seed):
     "Penultimate features of train and test, and the network's own predictions"
-    up,weights,_ = self.preliminary(seed)
+    up,_,_ = self.preliminary(seed)
     key = _key(up, 'features')
     def make():
-        with no_random(seed): learn = self._learner(seed)
-        learn.model.load_state_dict(weights)
-        rows = self.split(seed)[1]
+        learn,rows = self._trained(seed),self.split(seed)[1]
         train = 'train' if isinstance(rows, slice) else learn.dls.test_dl(self.part(seed)[0].x_train[rows])
         train = extract_features(learn, train, progress=self.progress)
         test,logits = extract_features(learn, 'test', logits=True, progress=self.progress)
@@ -344,6 +358,7 @@ def scores(self:Experiment, seed):
     _,_,noise = self.noisy(seed)
     _,_,pre = self.preliminary(seed)
     _,f,fm = self.features(seed)
+    fit = {k:None if v is None else 100*v for k,v in self.fitted(seed)[1].items() if k!='seconds'}
     _,nl,nm = self.neighbors(seed)
     W,ks = fm['base_weights'],list(c.ks)
     curve = sorted({*ks, *range(1, c.k_max+1, 10)}) if c.controls else ks # what needs no further training is read at more ks
@@ -365,7 +380,7 @@ def scores(self:Experiment, seed):
         net,sec = self.refit(seed, hidden)
         rows.append(row(m, None, net.predict(f['test'], 1), n_weights(net), seconds=sec))
     chosen = None if c.include_self else choose_k(nl['train'], self.base_labels(seed), d.n_classes, ks)
-    shared = dict(seed=seed, k_chosen=chosen, noise_rate=noise['rate'], noisy_train_accuracy=100*pre['noisy_train_accuracy'], epochs_run=len(pre['history']))
+    shared = dict(seed=seed, k_chosen=chosen, noise_rate=noise['rate'], epochs_run=len(pre['history']))|fit
     return [r|shared for r in rows]
 
 # %% ../nbs/06_experiments.ipynb #353b80c2
@@ -458,7 +473,8 @@ def describe(
     "What a table of results rests on: seeds, epochs, noise, hardware and versions"
     c,m = df.iloc[0],df[['noise_rate','noisy_train_accuracy']].mean()
     noise = 'no noise added' if c.noise=='none' else f'{m.noise_rate:.1%} of the labels wrong'
-    return (f"test accuracy (%), {df.seed.nunique()} seed(s), {c.epochs_run} epochs, {noise}, {m.noisy_train_accuracy/100:.1%} of the given labels fitted\n"
+    heart = f", {df.wrong_fitted.mean()/100:.1%} of the wrong ones" if 'wrong_fitted' in df and df.wrong_fitted.notna().any() else ''
+    return (f"test accuracy (%), {df.seed.nunique()} seed(s), {c.epochs_run} epochs, {noise}, {m.noisy_train_accuracy/100:.1%} of the given labels fitted{heart}\n"
             f"{c.hardware}; {c.versions}")
 
 # %% ../nbs/06_experiments.ipynb #2f179eef

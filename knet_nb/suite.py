@@ -202,7 +202,7 @@ def plan(self:Suite)->pd.DataFrame: # One row a unit
     return pd.DataFrame([row(c) for c in self.units])
 
 # %% ../nbs/07a_suite.ipynb #5fdaee1a
-_answers = ['accuracy','top','gap','silhouette','weights','floats','seconds','k_chosen','noise_rate','noisy_train_accuracy','epochs_run','hardware','versions','commit','command']
+_answers = ['accuracy','top','gap','silhouette','weights','floats','seconds','k_chosen','noise_rate','noisy_train_accuracy','wrong_fitted','epochs_run','hardware','versions','commit','command']
 
 def merge_rows(
     frames, # DataFrames of rows

@@ -121,7 +121,7 @@ def test_killed_training_goes_on_bit_for_bit(kids, tmp_path):
 
 # From here on in this process, on a configuration that takes a second
 tiny = dict(data='blobs', backbone='mlp', n_train=150, rate=.3, epochs=2, k_max=7, ks=(1,5), knet_epochs=2, device='cpu', progress=False)
-names = 'noise','preliminary','features','neighbors','knet','fixed_knet_1'
+names = 'noise','preliminary','features','fitted','neighbors','knet','fixed_knet_1'
 def go(out): return run(out=out, **tiny).drop(columns='seconds')
 
 @pytest.fixture(scope='module')
