@@ -152,7 +152,7 @@ def k_choice(
     keys,d = block_cols,d.assign(n_train=d.n_train.map(all_or_number)).sort_values('seed')
     d = d[d.k.isin(table_ks(df))] # the ks that the rule has chosen from
     best = d.groupby(keys+['seed','method'], as_index=False).accuracy.max()
-    cols = {'chosen':d[d.k==d.k_chosen], f'k={fixed}':d[d.k==fixed], 'best on the test set':best}
+    cols = {'chosen':d[d.k==d.k_chosen], f'k={fixed}':d[d.k==fixed], 'best (test set)':best}
     res = {(method_names[m][2:],c):o[o.method==m].groupby(keys).accuracy.agg(mean_sd) for m in ('knn','knet') for c,o in cols.items()}
     return pd.DataFrame(res).fillna('')
 
@@ -166,10 +166,10 @@ def plot_approximation(
     "Mean |kNet - kNN| over classes and test samples, and mean largest probability, against k; a colour a block (paper, Figure 3)"
     axs = plt.subplots(1, 2, figsize=(10,3.8), layout='constrained')[1] if axs is None else axs
     d = df[~df.include_self&df.top.notna()]
-    groups = d.groupby([d.data+d.n_train.map(lambda v: '' if pd.isna(v) else f' ({v:.0f})'), 'noise', 'rate', 'backbone'], sort=False)
+    groups = d.assign(n_train=d.n_train.map(all_or_number)).groupby(block_cols, sort=False)
     for (b,g),color in zip(groups, region_colors):
         by = {m:g[g.method==m].groupby('k')[['gap','top']].mean() for m in ('knn','knet')}
-        axs[0].plot(by['knet'].index, by['knet'].gap, marker='o', ms=4, color=color, label=f'{b[0]}, {b[1]} {b[2]:.0%}, {b[3]}'.replace('_',' '))
+        axs[0].plot(by['knet'].index, by['knet'].gap, marker='o', ms=4, color=color, label=', '.join(block_title(b)))
         for m,ls in (('knn',':'),('knet','-')): axs[1].plot(by[m].index, by[m].top, ls=ls, marker='o', ms=4, color=color)
     axs[0].set(xlabel='k', ylabel='mean |kNet - kNN|', ylim=(0,None), title='difference of the distributions')
     axs[1].set(xlabel='k', ylabel='mean largest probability', ylim=(0,1.03), title='largest probability')

@@ -138,7 +138,7 @@ def insensitive(df):
        "There is a large gap at low k, and the minimum is achieved at around 50 or 60 (section 4, Figure 3)",
        "The gap is the sampling noise of a vote, which shrinks with k, plus the bias of a vote from far away, which grows.")
 def best_k(df):
-    "The k at which the mean absolute difference between kNet's and kNN's distributions is least, among 1, 11, ..., 101, from 41 to 71"
+    "The k, of 1, 11, ..., 101, at which the mean absolute difference between kNet's and kNN's distributions is least: it lies between 41 and 71"
     g = answers(df, 'knet', col='gap')
     k = g.groupby(block_cols+['seed']).agg(lambda v: v.idxmin()[-1] if len(v)>5 else float('nan')).astype(float)
     return judge(k, lambda m: 41<=m<=71, 'k')
