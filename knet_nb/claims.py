@@ -6,16 +6,16 @@ Docs: https://knet-nb.github.io/knet_nb/claims.html.md"""
 
 # %% auto #0
 __all__ = ['claims', 'answers', 'Verdict', 'block_label', 'judge', 'claim', 'drop_k', 'gain', 'improves', 'knn_improves',
-           'replaces', 'collapse', 'replace_verdict', 'spread', 'insensitive', 'best_k', 'maxima', 'fixed_one',
-           'fixed_one_own', 'ce_and_kl', 'footprint', 'separated', 'neighbours_matter', 'memorisation', 'own_label',
-           'by_recipe', 'unfinished', 'beats_finishing', 'unseen', 'second_round', 'ledger', 'verdict_grid',
-           'plot_verdicts', 'plot_gain']
+           'replaces', 'collapse', 'most_seeds', 'with_verdict', 'spread', 'insensitive', 'best_k', 'maxima',
+           'fixed_one', 'fixed_one_own', 'ce_and_kl', 'footprint', 'separated', 'neighbours_matter', 'memorisation',
+           'own_label', 'by_recipe', 'unfinished', 'beats_finishing', 'unseen', 'second_round', 'ledger',
+           'verdict_grid', 'plot_verdicts', 'plot_gain']
 
 # %% ../nbs/07b_claims.ipynb #6614b61c
 from dataclasses import dataclass,field
 from fastai.basics import *
 from scipy import stats
-from .analysis import all_or_number,block_cols,block_title
+from .analysis import all_or_number,block_cols,block_title,one_each
 from .experiments import method_colors,plain_axes,rows_of
 from .knet import SoftCE,SoftKL
 
@@ -29,14 +29,15 @@ def answers(
     held_out:float=0., # Rows of experiments with this share of the samples held out
     round:int=0, # Rows of this round
 )->pd.Series: # By block, seed and k; one k is left out of the index
-    "One side of a comparison"
+    "One side of a comparison. Raises `ValueError` for what are no rows, and for rows of two configurations"
+    one_each(df[:0], [*block_cols,'include_self']) # columns
     df = rows_of(df, held_out=held_out, round=round)
     df = df.assign(n_train=df.n_train.map(all_or_number))
     d = df[(df.method==method)&(df.include_self==own)&df[col].notna()]
     if k=='table': d = d.merge(df.loc[df.method=='fixed_knet',block_cols+['k']].drop_duplicates())
     elif k is not None: d = d[d.k==(d.k_chosen if k=='chosen' else k)]
     index = block_cols+['seed']+(['k'] if k in (None,'table') else [])
-    return d.set_index(index)[col].sort_index()
+    return one_each(d, block_cols).set_index(index)[col].sort_index()
 
 # %% ../nbs/07b_claims.ipynb #7c09f5a6
 @dataclass
@@ -118,13 +119,17 @@ def collapse(df):
     "At k = 1, kNN more than 5 points below the base and kNet at most 1, in most seeds"
     base = drop_k(answers(df, 'base'))
     knn,net = answers(df, 'knn', 1)-base,answers(df, 'knet', 1)-base
-    res,ok = judge(net-knn),judge(((knn< -5)&(net> -1)).astype(float), lambda m: m>.5)
-    return replace_verdict(res, ok)
+    return most_seeds(net-knn, (knn< -5)&(net> -1))
 
-def replace_verdict(res, ok): res.verdict,res.holding,res.met = ok.verdict,ok.holding,ok.met; return res
+def most_seeds(diff, yes, **kw):
+    "The effect of `diff`, with the verdict of a yes or no for each seed"
+    diff = diff.dropna()
+    return with_verdict(judge(diff, **kw), judge(yes.reindex(diff.index).astype(float), lambda m: m>.5))
+
+def with_verdict(res, ok): res.verdict,res.holding,res.met = ok.verdict,ok.holding,ok.met; return res
 
 # %% ../nbs/07b_claims.ipynb #483f71f1
-def spread(s): return s.groupby(block_cols+['seed']).agg(lambda v: v.max()-v.min())
+def spread(s): return s.groupby(block_cols+['seed']).agg(lambda v: v.max()-v.min() if len(v)>1 else float('nan'))
 
 @claim('kNet is not sensitive to k',
        "The networks are not sensitive to k, as opposed to kNN (section 4.1)",
@@ -132,7 +137,7 @@ def spread(s): return s.groupby(block_cols+['seed']).agg(lambda v: v.max()-v.min
 def insensitive(df):
     "Range of kNet's accuracy over the ks of the table, below 1 point, and below kNN's, in most seeds"
     net,knn = spread(answers(df, 'knet', 'table')),spread(answers(df, 'knn', 'table'))
-    return replace_verdict(judge(net), judge(((net<1)&(net<knn)).astype(float), lambda m: m>.5))
+    return most_seeds(net, (net<1)&(net<knn))
 
 @claim('kNet approximates kNN best near k = 50 to 60',
        "There is a large gap at low k, and the minimum is achieved at around 50 or 60 (section 4, Figure 3)",
@@ -151,7 +156,7 @@ def maxima(df):
     d = answers(df, 'knn', col='top')-answers(df, 'knet', col='top')
     many = d[d.index.get_level_values('k')>=11].abs().groupby(block_cols+['seed'])
     one = d[d.index.get_level_values('k')==1].droplevel('k')
-    return replace_verdict(judge(many.mean(), unit='probability'), judge(((many.max()<.05)&(one>.05)).astype(float), lambda m: m>.5))
+    return most_seeds(many.mean()+0*one, (many.max()<.05)&(one>.05), unit='probability')
 
 # %% ../nbs/07b_claims.ipynb #923e16a7
 @claim('Fixed kNet with k = 1 is best',
@@ -172,7 +177,7 @@ def fixed_one_own(df):
        "Cross-entropy loss converged faster, without accuracy drop (section 3)",
        "The two losses differ by the entropy of the target, which no weight can change.")
 def ce_and_kl(df):
-    "Relative difference between the two losses' gradients on random logits and votes; a claim of a difference fails if there is none"
+    "Relative difference between the two losses' gradients on random logits and votes (no rows are needed); a claim of a difference fails if there is none"
     g = torch.Generator().manual_seed(0)
     z,t = torch.randn(64,10, generator=g, dtype=torch.float64).requires_grad_(),torch.rand(64,10, generator=g, dtype=torch.float64).softmax(1)
     a,b = [torch.autograd.grad(loss()(z, t), z)[0] for loss in (SoftCE,SoftKL)]
@@ -185,7 +190,7 @@ def ce_and_kl(df):
 def footprint(df):
     "At most 5,000 weights in kNet; the effect is the number of floats that one of them replaces, and follows from the number of samples"
     w = answers(df, 'knet', 'chosen', col='weights')-drop_k(answers(df, 'base', col='weights'))
-    return replace_verdict(judge(answers(df, 'knn', 'chosen', col='floats')/w, unit='floats a weight'), judge(w, lambda m: m<=5000))
+    return with_verdict(judge(answers(df, 'knn', 'chosen', col='floats')/w, unit='floats a weight'), judge(w, lambda m: m<=5000))
 
 @claim("Classes are better separated in kNet's hidden layer",
        "kNet provides a better class separation and concentration (section 4, Figure 4)",
@@ -300,6 +305,7 @@ def plot_gain(
     if ax is None: ax = plt.subplots(figsize=(8.5,1.2+.36*len(blocks)), layout='constrained')[1]
     ax.axvline(0, color='#555555', lw=1)
     for label,(s,color,marker,shift) in both.items():
+        if not len(s): continue # no base, or no controls
         at = lambda s: [blocks.index(i[:len(block_cols)])+shift for i in s.index]
         mean = s.groupby(block_cols).mean()
         ax.scatter(s, at(s), s=14, color=color, marker=marker, alpha=.45, lw=0)

@@ -6,11 +6,13 @@ Docs: https://knet-nb.github.io/knet_nb/suite.html.md"""
 
 # %% auto #0
 __all__ = ['tiers', 'suites', 'suite_configs', 'block_name', 'seconds_per_step', 'seconds_per_knet', 'estimate', 'Suite',
-           'unit_key', 'merge_rows', 'merge_runs', 'score_unit', 'seconds_of', 'knet_suite', 'main']
+           'unit_key', 'check_engine', 'unlike', 'merge_rows', 'merge_runs', 'score_unit', 'seconds_of', 'knet_suite',
+           'main']
 
 # %% ../nbs/07a_suite.ipynb #56364d82
 import functools,inspect,re,sys,time
 from dataclasses import asdict,fields,replace
+from importlib.util import find_spec
 from typing import Annotated
 from fastai.basics import *
 from .analysis import block_cols,paper_results
@@ -46,7 +48,7 @@ def suite_configs(
     name:str='paper', # One of `suites`, or several separated by commas
     tier:str='cpu', # One of `tiers`
     seeds:tuple=(0,1,2), # One unit each
-    only:str=None, # Keep blocks whose description contains each of these words, separated by commas, such as 'cifar10,uniform,0.8'
+    only:str=None, # Keep blocks whose description contains each of these (whole) words, separated by commas, such as 'cifar10,uniform,0.8'
     **kwargs # For every `Config`: device, root, ...
 )->list: # Of `Config`s with one seed each: all blocks with the first seed, then with the second, ...
     "The units of a suite. Raises `ValueError` for unknown names, and for words that no block has"
@@ -58,7 +60,7 @@ def suite_configs(
     blocks = [b|kwargs for n in names for b in suites[n](tier)]
     words = [w.strip() for w in (only or '').split(',') if w.strip()]
     blocks = [b for b in blocks if all(w in block_name(b).split() for w in words)]
-    if not blocks: raise ValueError(f"no block of {name} has {' and '.join(words)}; a block is called, for example, {block_name(first(suites[names[0]](tier)))!r}")
+    if not blocks: raise ValueError(f"no block of {name} has {' and '.join(words)}; the words are {', '.join(dict.fromkeys(w for n in names for b in suites[n](tier) for w in block_name(b).split()))}")
     return [Config(**b, seeds=(s,), controls=True) for s in dict.fromkeys(seeds) for b in blocks]
 
 def block_name(b): return ' '.join(str(b[k]) for k in block_cols if b.get(k) is not None)+''.join(f" {o} {b[o]:g}" for o in ('held_out','round') if b.get(o))
@@ -164,6 +166,10 @@ def results(self:Suite)->pd.DataFrame: # Empty if there are none
 # %% ../nbs/07a_suite.ipynb #a76f48af
 _no_data = ConnectionError,FileNotFoundError
 
+def check_engine(engine):
+    if engine not in ('local','ray'): raise ValueError(f"engine must be 'local' or 'ray', got {engine!r}")
+    if engine=='ray' and not find_spec('ray'): raise ValueError("engine='ray' needs Ray: pip install 'knet_nb[ray]'")
+
 @patch
 def run(self:Suite,
     budget:float=None, # Seconds; it stops before they are over
@@ -171,7 +177,7 @@ def run(self:Suite,
     address:str=None, # Of the Ray cluster (default: the one that is at hand, or one on this machine)
 )->pd.DataFrame: # The rows that there are
     "Run the units that are left, until the time is up. A unit whose data cannot be had is named and passed over"
-    if engine not in ('local','ray'): raise ValueError(f"engine must be 'local' or 'ray', got {engine!r}")
+    check_engine(engine)
     (self._run_ray(budget, address) if engine=='ray' else self._run_local(budget))
     df = self.results()
     if self.left: self.say(f'{len(self.left)} of {len(self.units)} units are left; the same command goes on with them')
@@ -187,7 +193,7 @@ def _run_local(self:Suite, budget):
                 need = 1.2*estimate(c)[0]
                 if time.perf_counter()+need>until: raise OutOfTime(f'not begun, as an epoch takes up to {need:.0f} s')
             self.keep(c, self.score(c, until))
-        except OutOfTime as e: self.say(f'  time is up: {e}'); break
+        except OutOfTime as e: self.say(f"  time is up: {str(e).splitlines()[-1].strip()}"); break # the last line is ours, the rest fastai's
         except _no_data as e: self.say(f'  not run: data not available here ({e})')
 
 # %% ../nbs/07a_suite.ipynb #963681b8
@@ -204,6 +210,11 @@ def plan(self:Suite)->pd.DataFrame: # One row a unit
 # %% ../nbs/07a_suite.ipynb #5fdaee1a
 _answers = ['accuracy','top','gap','silhouette','weights','floats','seconds','k_chosen','noise_rate','noisy_train_accuracy','wrong_fitted','epochs_run','hardware','versions','commit','command']
 
+def unlike(df):
+    "What else differs, as a hint at the reason"
+    d = {c:df[c].dropna().unique().tolist() for c in ('epochs_run','hardware','versions','commit') if c in df}
+    return ''.join(f'; {c} {v}' for c,v in d.items() if len(v)>1)
+
 def merge_rows(
     frames, # DataFrames of rows
 )->pd.DataFrame: # All rows, each once, in order
@@ -217,18 +228,21 @@ def merge_rows(
     if len(bad):
         r,ids = bad.iloc[0],g.ngroup()[bad.index]
         raise ValueError(f"the runs contradict each other for {block_name(r.dropna())}, seed {r.seed}, {r.method}{'' if pd.isna(r.k) else f', k={r.k}'}: accuracies "
-                         f"{', '.join(f'{a:.4f}' for a in bad.accuracy[ids==ids.iloc[0]])} (and in {ids.nunique()-1} more rows); leave one of them out")
+                         f"{', '.join(f'{a:.4f}' for a in bad.accuracy[ids==ids.iloc[0]])} "
+                         f"{f' (and in {ids.nunique()-1} more rows)' if ids.nunique()>1 else ''}{unlike(bad[ids==ids.iloc[0]])}; leave one of them out")
     order = [c for c in (*block_cols,'seed','include_self','method','k') if c in df]
     return df.drop_duplicates(asked).sort_values(order, kind='stable', ignore_index=True)
 
 def merge_runs(
     folders, # Folders with results.parquet
-    out, # Folder for the joined results.csv and results.parquet; may be one of them
+    out, # Folder for the joined results.csv and results.parquet; what it has already is joined too
 )->pd.DataFrame:
     "Join result folders. Raises `ValueError` where they contradict each other, and then writes nothing"
     paths = [Path(f)/'results.parquet' for f in folders]
     for p in paths:
+        if p.parent.is_file(): raise ValueError(f"{p.parent} is a file: give the folder that it is in")
         if not p.exists(): raise FileNotFoundError(f"no results.parquet in {p.parent}: it is written when a run has finished a unit")
+    if (old := Path(out)/'results.parquet').exists(): paths = [old,*paths]
     return write_results(merge_rows(map(pd.read_parquet, paths)), Path(out))
 
 # %% ../nbs/07a_suite.ipynb #86de36fc
@@ -246,8 +260,7 @@ def score_unit(
 @patch
 def _run_ray(self:Suite, budget=None, address=None, retries=3):
     "Hand the units to a Ray cluster and keep what comes back"
-    try: import ray
-    except ImportError: raise ImportError("engine='ray' needs Ray: pip install 'knet_nb[ray]'") from None
+    import ray
     started = not ray.is_initialized()
     if started: ray.init(address=address, log_to_driver=False, configure_logging=False)
     end,task = None if budget is None else time.perf_counter()+budget,ray.remote(score_unit).options(max_retries=retries, num_cpus=1)
@@ -284,29 +297,33 @@ def knet_suite(
     suite:str=None, # Suites, separated by commas: paper (Tables 2-5), fashion (Fashion-MNIST), human (CIFAR-10N), memorise (5,000 images, labels memorised), apart (the same, with neighbours that the network has not seen), rounds (the same, then trained twice on what kNet says)
     tier:str='cpu', # cpu (fast recipe, for two cores) or gpu (the paper's recipe, long)
     seeds:str='0,1,2', # Seeds, separated by commas
-    only:str=None, # Only blocks with these words, separated by commas, such as cifar10,uniform,0.8
+    only:str=None, # Only blocks with all of these (whole) words, separated by commas, such as cifar10,uniform,0.8
     budget:str=None, # Stop before this time is over, such as 9m or 1.5h; it has to be long enough for an epoch
     dry_run:bool=False, # Only list the blocks, with estimated minutes
     engine:str='local', # local, or ray for a Ray cluster (pip install 'knet_nb[ray]')
     address:str=None, # Of the Ray cluster (default: the one at hand, or one on this machine)
-    merge:Annotated[str, dict(nargs='+')]=None, # Folders whose results are joined into --out; refused where they contradict each other
+    merge:Annotated[str, dict(nargs='+')]=None, # Folders whose results are joined with what is in --out; refused where they contradict each other
     device:str=None, # cpu, cuda or mps (default: the GPU if there is one)
     root:str=None, # Folder in which data sets are looked for (default: the environment variable KNET_DATA)
     out:str=None, # Folder of the results (default: runs/ and the suite's name and tier; with --merge runs/merged)
 ):
     "Run many experiments, or join what several machines found. Started again, it goes on where it was."
     if merge:
+        other = [o for o,v in dict(suite=suite, only=only, budget=budget, dry_run=dry_run, address=address).items() if v]
+        if other: raise ValueError(f"--merge joins all that the folders have, and nothing else; --{other[0].replace('_','-')} does not go with it")
         df = merge_runs(merge, out or 'runs/merged')
-        return print(f"{len(df)} rows of {len(merge)} folders in {Path(out or 'runs/merged')/'results.csv'} and .parquet")
+        return print(f"{len(df)} rows in {Path(out or 'runs/merged')/'results.csv'} and .parquet")
     if not suite: raise ValueError(f"give --suite and a name ({', '.join(suites)}), or --merge and folders")
     units = suite_configs(suite, tier, ints(seeds,'seeds'), only, device=device, root=root)
     s = Suite(units, out or f"runs/{suite.replace(',','-')}-{tier}", command='knet-run '+' '.join(sys.argv[1:]))
+    seconds = seconds_of(budget) if budget else None
+    check_engine(engine)
     if dry_run:
         p = s.plan()
         print(p.assign(minutes=p.minutes.map('{:.1f}'.format)).to_string(index=False))
         return print(f'{len(p)} units, {(p.state!="done").sum()} to do, about {f"{hours:.1f} hours" if (hours := p.minutes.sum()/60)>=1 else f"{60*hours:.0f} minutes"} on this machine')
-    df = s.run(max(0, .95*seconds_of(budget)-5) if budget else None, engine, address) # the rest is for starting and for writing
-    print(f"{len(df)} rows in {s.out/'results.csv'} and .parquet")
+    df = s.run(max(0, .95*seconds-5) if budget else None, engine, address) # the rest is for starting and for writing
+    print(f"{len(df)} rows in {s.out/'results.csv'} and .parquet" if len(df) else 'no unit is finished yet, so there are no rows')
 
 def main(
     argv:list=None, # Arguments (default: the command line's)
