@@ -5,8 +5,8 @@
     python benchmarks/width.py
 
 On the features of finished runs kNets of several widths are trained. For each k the mean |kNet - kNN| over test samples and classes is
-measured, and beside it the same for votes that are drawn from kNet's own distribution: if kNet gives the probabilities by which the
-neighbours' labels come about, the two agree, and no width can bring the first below the second. Rows go to results/width/results.csv."""
+measured, and beside it the same for votes that are drawn from kNet's own distribution: where the two agree, the distance is what the
+chance in a vote explains, and the widths show what else could be had. Rows go to results/width/results.csv."""
 from pathlib import Path
 import pandas as pd,torch
 from fastcore.all import call_parse

@@ -59,8 +59,8 @@ def one_each(
     if lacks: raise ValueError(f"these are no rows of knet-run: {', '.join(lacks)} is missing; the columns are {', '.join(map(str, df))[:200] or 'none'}")
     twice = df[df.duplicated(same, keep=False)]
     if len(twice):
-        r = twice.iloc[0]
-        g = twice[(twice[same].fillna('')==r[same].fillna('')).all(axis=1)]
+        r,ids = twice.iloc[0],twice.groupby(same, dropna=False, sort=False).ngroup()
+        g = twice[ids==ids.iloc[0]]
         differ = [c for c in g if c not in (*same,'accuracy','seconds','command') and g[c].nunique(dropna=False)>1]
         raise ValueError(f"{len(g)} rows for one accuracy ({', '.join(str(v) for v in r[same].dropna())}); "+
                          (f"they differ in {', '.join(f'{c} ({g[c].unique().tolist()})' for c in differ[:4])}: keep one of these" if differ else "drop the copies (drop_duplicates)"))
@@ -145,7 +145,8 @@ def block_layout(
     df:pd.DataFrame, # Rows of suites
 )->tuple: # Text and gain over the base (points), each by (set, noise, network, method) and with a column for each k
     "Accuracies in %, mean and spread over seeds, of all blocks"
-    df = df[~df.include_self]
+    one_each(df[:0], [*block_cols,'include_self']) # are the columns there?
+    df = rows_of(df[~df.include_self], held_out=0, round=0)
     df = one_each(df.assign(n_train=df.n_train.map(all_or_number), k=df.k.astype('Int64')), block_cols).reset_index(drop=True)
     text,gain = {},{}
     for b,g in df.groupby(block_cols, sort=False):

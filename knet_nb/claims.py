@@ -30,7 +30,7 @@ def answers(
     round:int=0, # Rows of this round
 )->pd.Series: # By block, seed and k; one k is left out of the index
     "One side of a comparison. Raises `ValueError` for what are no rows, and for rows of two configurations"
-    one_each(df[:0], [*block_cols,'include_self']) # columns
+    one_each(df[:0], [*block_cols,'include_self']) # are the columns there?
     df = rows_of(df, held_out=held_out, round=round)
     df = df.assign(n_train=df.n_train.map(all_or_number))
     d = df[(df.method==method)&(df.include_self==own)&df[col].notna()]

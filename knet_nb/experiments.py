@@ -358,7 +358,7 @@ def scores(self:Experiment, seed):
     _,_,noise = self.noisy(seed)
     _,_,pre = self.preliminary(seed)
     _,f,fm = self.features(seed)
-    fit = {k:None if v is None else 100*v for k,v in self.fitted(seed)[1].items() if k!='seconds'}
+    fit = {k:float('nan') if v is None else 100*v for k,v in self.fitted(seed)[1].items() if k!='seconds'}
     _,nl,nm = self.neighbors(seed)
     W,ks = fm['base_weights'],list(c.ks)
     curve = sorted({*ks, *range(1, c.k_max+1, 10)}) if c.controls else ks # what needs no further training is read at more ks

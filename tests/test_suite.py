@@ -72,6 +72,25 @@ def test_contradictions(whole, tmp_path):
     assert not (tmp_path/'c').exists()
     same(merge_rows([whole.iloc[:20], whole.iloc[10:]]), whole)
 
+def test_merging_keeps_what_is_there(whole, tmp_path):
+    for name,part in (('a',whole[:20]),('b',whole[10:])): (tmp_path/name).mkdir(); part.to_parquet(tmp_path/name/'results.parquet', index=False)
+    same(merge_runs([tmp_path/'b'], tmp_path/'a'), whole)
+    before = (tmp_path/'a'/'results.parquet').read_bytes()
+    whole.assign(accuracy=whole.accuracy+1).to_parquet(tmp_path/'b'/'results.parquet', index=False)
+    with pytest.raises(ValueError, match='contradict'): merge_runs([tmp_path/'b'], tmp_path/'a')
+    assert (tmp_path/'a'/'results.parquet').read_bytes()==before
+
+@pytest.mark.parametrize('args,says', [('--merge a --dry-run','--dry-run does not go with it'), ('--merge a --only uniform','--only does not go with it'), ('--merge a/results.parquet','give the folder'),
+    ('--suite paper --dry-run --budget two','a duration is'), ('--suite paper --dry-run --engine rayy',"got 'rayy'"), ('--suite paper --engine ray','needs Ray'), ('--suite paper --only cifar','the words are cifar10, ')])
+def test_options_that_cannot_be_meant(whole, tmp_path, capsys, monkeypatch, args, says):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('knet_nb.suite.find_spec', lambda name: None)
+    (tmp_path/'a').mkdir(); whole.to_parquet('a/results.parquet', index=False)
+    with pytest.raises(SystemExit) as e: main(args.split())
+    err = capsys.readouterr().err
+    assert e.value.code==2 and says in err and err.count('\n')==1
+    assert [p.name for p in tmp_path.iterdir()]==['a']
+
 def test_every_suite():
     for name in suites:
         for tier in ('cpu','gpu'):
