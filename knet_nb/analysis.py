@@ -170,7 +170,7 @@ def k_choice(
     "kNN and kNet at the k chosen without clean labels, at one k for all, and at the best k on the test set"
     df = rows_of(df, held_out=0, round=0)
     keys,df = block_cols,df[~df.include_self].assign(n_train=df.n_train.map(all_or_number)).sort_values('seed')
-    d = pd.concat([g[g.k.isin(table_ks(g))&g.method.isin(['knn','knet'])] for _,g in df.groupby(keys)]) # the ks that the rule has chosen from
+    d = pd.concat([df[:0], *[g[g.k.isin(table_ks(g))&g.method.isin(['knn','knet'])] for _,g in df.groupby(keys)]]) # the ks that the rule has chosen from
     best = d.groupby(keys+['seed','method'], as_index=False).accuracy.max()
     cols = {'chosen':d[d.k==d.k_chosen], f'k={fixed}':d[d.k==fixed], 'best (test set)':best}
     res = {(method_names[m][2:],c):o[o.method==m].groupby(keys).accuracy.agg(mean_sd) for m in ('knn','knet') for c,o in cols.items()}

@@ -228,9 +228,10 @@ def merge_rows(
     if len(bad):
         r,ids = bad.iloc[0],g.ngroup()[bad.index]
         raise ValueError(f"the runs contradict each other for {block_name(r.dropna())}, seed {r.seed}, {r.method}{'' if pd.isna(r.k) else f', k={r.k}'}: accuracies "
-                         f"{', '.join(f'{a:.4f}' for a in bad.accuracy[ids==ids.iloc[0]])} "
+                         f"{', '.join(f'{a:.4f}' for a in bad.accuracy[ids==ids.iloc[0]])}"
                          f"{f' (and in {ids.nunique()-1} more rows)' if ids.nunique()>1 else ''}{unlike(bad[ids==ids.iloc[0]])}; leave one of them out")
     order = [c for c in (*block_cols,'seed','include_self','method','k') if c in df]
+    df = df.loc[df.isna().sum(axis=1).sort_values(kind='stable').index] # of two copies the one that says more
     return df.drop_duplicates(asked).sort_values(order, kind='stable', ignore_index=True)
 
 def merge_runs(
