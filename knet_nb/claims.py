@@ -8,8 +8,8 @@ Docs: https://knet-nb.github.io/knet_nb/claims.html.md"""
 __all__ = ['claims', 'answers', 'Verdict', 'block_label', 'judge', 'claim', 'drop_k', 'gain', 'improves', 'knn_improves',
            'replaces', 'collapse', 'most_seeds', 'with_verdict', 'spread', 'insensitive', 'best_k', 'maxima',
            'fixed_one', 'fixed_one_improves', 'ce_and_kl', 'footprint', 'separated', 'neighbours_matter',
-           'memorisation', 'own_label', 'by_recipe', 'unfinished', 'beats_finishing', 'unseen', 'second_round',
-           'ledger', 'verdict_grid', 'plot_verdicts', 'plot_gain']
+           'memorisation', 'own_label', 'by_recipe', 'off_against_end', 'against_finishing', 'unfinished',
+           'beats_finishing', 'unseen', 'second_round', 'ledger', 'verdict_grid', 'plot_verdicts', 'plot_gain']
 
 # %% ../nbs/07b_claims.ipynb #6614b61c
 from dataclasses import dataclass,field
@@ -88,7 +88,7 @@ def claim(
     return _f
 
 def drop_k(s): return s.droplevel('k')
-def gain(df, other='base', k='chosen'): return answers(df, 'knet', k)-drop_k(answers(df, other))
+def gain(df, other='base', k='chosen', method='knet'): return answers(df, method, k)-drop_k(answers(df, other))
 
 # %% ../nbs/07b_claims.ipynb #ff14b787
 @claim('kNet improves the preliminary network',
@@ -103,7 +103,7 @@ def improves(df):
        "Many neighbours outvote wrong labels as long as the right class leads among them; where its lead is narrow, kNN loses.")
 def knn_improves(df):
     "Accuracy of kNN at the k chosen without clean labels, minus that of the base, above 0"
-    return judge(answers(df, 'knn', 'chosen')-drop_k(answers(df, 'base')))
+    return judge(gain(df, method='knn'))
 
 @claim('kNet can replace kNN',
        "In the regime in which kNN works best it can be replaced by kNet (section 1)",
@@ -117,8 +117,7 @@ def replaces(df):
        "One neighbour's label is wrong even more often than labels are, as it can be of another class too; kNet has learnt the mean of such votes. In a network that has memorised every label the nearest sample mostly has the label that the network gives anyway, and k = 1 loses little.")
 def collapse(df):
     "At k = 1, kNN more than 5 points below the base and kNet at most 1, in most seeds"
-    base = drop_k(answers(df, 'base'))
-    knn,net = answers(df, 'knn', 1)-base,answers(df, 'knet', 1)-base
+    knn,net = [gain(df, k=1, method=m) for m in ('knn','knet')]
     return most_seeds(net-knn, (knn< -5)&(net> -1))
 
 def most_seeds(diff, yes, **kw):
@@ -171,7 +170,7 @@ def fixed_one(df):
        "The nearest other sample's label is a poor target where many labels are wrong; what is gained in spite of that is what a fresh head gains.")
 def fixed_one_improves(df):
     "Accuracy of fixed kNet at k = 1 minus that of the base, above 0"
-    return judge(answers(df, 'fixed_knet', 1)-drop_k(answers(df, 'base')))
+    return judge(gain(df, k=1, method='fixed_knet'))
 
 @claim('Cross-entropy converges faster than KL divergence',
        "Cross-entropy loss converged faster, without accuracy drop (section 3)",
@@ -205,8 +204,8 @@ def separated(df):
        "A small network fitted to the raw noisy labels of the same features is smooth already; where that gives as much, the votes add nothing to a fresh head.")
 def neighbours_matter(df):
     "Where kNet gains on the base (mean over seeds): its accuracy at the chosen k minus that of the same network, trained in the same way on the samples' own noisy labels, above 0"
-    g = gain(df)
-    return judge(gain(df, 'refit')[g.groupby(block_cols).transform('mean').reindex(gain(df, 'refit').index)>0])
+    over = gain(df, 'refit')
+    return judge(over[gain(df).groupby(block_cols).transform('mean').reindex(over.index)>0])
 
 @claim('The gain grows with memorisation',
        "(Implied: the preliminary network overfits the noise, kNN is robust; sections 1 and 2)",
@@ -229,23 +228,25 @@ def own_label(df):
 
 # %% ../nbs/07b_claims.ipynb #916a58f9
 def by_recipe(s, recipe): return s[s.index.get_level_values('recipe')==recipe]
+def off_against_end(off, end):
+    "What a training has that is broken off, minus what the same training has at its end"
+    end = by_recipe(end, 'memorise').rename(dict(memorise='memorise95'), level='recipe')
+    return (by_recipe(off, 'memorise95')-end).dropna()
+def against_finishing(df): return off_against_end(answers(df, 'knet', 'chosen'), drop_k(answers(df, 'base')))
 
 @claim('The gain is larger while the head is unfinished',
        "(Not in the paper, which does not say when its trainings end)",
        "Broken off at a high learning rate, the last layer lags behind its features; any head that is trained to the end, kNet or not, catches up.")
 def unfinished(df):
     "kNet's gain where the same training is broken off when 95 % of the noisy labels are fitted, minus its gain at the end of that training, above 0"
-    early,late = [by_recipe(gain(df), r) for r in ('memorise95','memorise')]
-    late = late.rename(dict(memorise='memorise95'), level='recipe')
-    return judge(early-late.reindex(early.index))
+    return judge(off_against_end(gain(df), gain(df)))
 
 @claim('kNet on a training that is broken off beats finishing it',
        "(Not in the paper, which compares with the base as it is)",
        "Finishing lowers the rate, and the head catches up by itself, though the noise is learnt by heart on the way.")
 def beats_finishing(df):
     "Accuracy of kNet where a training is broken off when 95 % of the noisy labels are fitted, minus that of the base at the end of the same training, above 0"
-    early,late = by_recipe(answers(df, 'knet', 'chosen'), 'memorise95'),by_recipe(drop_k(answers(df, 'base')), 'memorise')
-    return judge((early-late.rename(dict(memorise='memorise95'), level='recipe').reindex(early.index)).dropna())
+    return judge(against_finishing(df))
 
 @claim('Neighbours that the network has not seen vote better',
        "(Beyond the paper: there the votes are those of memorised samples)",

@@ -239,19 +239,20 @@ def _quiet(learn): return ContextManagers([learn.no_bar(), learn.no_logging()])
 
 # %% ../nbs/06_experiments.ipynb #01e8edcd
 @patch
-def _trained(self:Experiment, seed):
+def _trained(self:Experiment, seed, weights):
     with no_random(seed): learn = self._learner(seed)
-    learn.model.load_state_dict(self.preliminary(seed)[1])
+    learn.model.load_state_dict(weights)
     return learn
 
 @patch
 def fitted(self:Experiment, seed):
     "Shares of its training labels that the preliminary network gives back: of all, and of the wrong ones (None where none is known to be wrong)"
-    key = _key(self.preliminary(seed)[0], 'fitted')
+    up,weights,_ = self.preliminary(seed)
+    key = _key(up, 'fitted')
     def make():
         rows,d = self.split(seed)[0],self.part(seed)[0]
         given = self.noisy(seed)[1]['labels'][rows]
-        said,wrong = extract_features(self._trained(seed), 'train', logits=True, progress=self.progress)[1].argmax(1),given!=d.y_train[rows]
+        said,wrong = extract_features(self._trained(seed, weights), 'train', logits=True, progress=self.progress)[1].argmax(1),given!=d.y_train[rows]
         share = lambda o: o.double().mean().item() if len(o) else None
         return {},dict(noisy_train_accuracy=share(said==given), wrong_fitted=share((said==given)[wrong]))
     return key,self.stage('fitted', key, make)[1]
@@ -259,10 +260,10 @@ def fitted(self:Experiment, seed):
 @patch
 def features(self:Experiment, seed):
     "Penultimate features of train and test, and the network's own predictions"
-    up,_,_ = self.preliminary(seed)
+    up,weights,_ = self.preliminary(seed)
     key = _key(up, 'features')
     def make():
-        learn,rows = self._trained(seed),self.split(seed)[1]
+        learn,rows = self._trained(seed, weights),self.split(seed)[1]
         train = 'train' if isinstance(rows, slice) else learn.dls.test_dl(self.part(seed)[0].x_train[rows])
         train = extract_features(learn, train, progress=self.progress)
         test,logits = extract_features(learn, 'test', logits=True, progress=self.progress)
