@@ -19,12 +19,13 @@ from sklearn.metrics import average_precision_score,f1_score,roc_auc_score
 from sklearn.model_selection import StratifiedKFold,cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from knet_nb.backbones import extract_features
-from knet_nb.cleaning import KNetClassifier,label_issues
-from knet_nb.data import atomic_path
-from knet_nb.experiments import environment,ints
+from knet_nb.features import extract_features
+from knet_nb.classifier import KNetClassifier,label_issues
+from knet_nb.files import atomic_path
+from knet_nb.study.results import environment
+from knet_nb.commands import ints
 from knet_nb.neighbors import choose_k,nearest,neighbor_labels,votes
-from knet_nb.suite import Suite,suite_configs
+from knet_nb.study.suite import Suite,suite_configs
 
 def own_softmax(e, seed):
     "Probabilities that the preliminary network gives its own training samples"

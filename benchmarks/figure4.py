@@ -6,9 +6,9 @@
 Writes results/figure4/SET-NOISE-RATE-NETWORK.csv, which nbs/results/tables.ipynb draws."""
 from pathlib import Path
 from fastcore.all import call_parse
-from knet_nb.analysis import tsne_frame
-from knet_nb.data import atomic_path
-from knet_nb.suite import Suite,suite_configs
+from knet_nb.study.paper import tsne_frame
+from knet_nb.files import atomic_path
+from knet_nb.study.suite import Suite,suite_configs
 
 @call_parse
 def main(

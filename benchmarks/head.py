@@ -10,9 +10,12 @@ from pathlib import Path
 import pandas as pd,torch
 from fastcore.all import call_parse
 from fastai.basics import Callback,set_seed
-from knet_nb.backbones import extract_features,preliminary_learner
-from knet_nb.data import atomic_path,load_data
-from knet_nb.experiments import environment,ints
+from knet_nb.features import extract_features
+from knet_nb.backbones import preliminary_learner
+from knet_nb.files import atomic_path
+from knet_nb.data import load_data
+from knet_nb.study.results import environment
+from knet_nb.commands import ints
 from knet_nb.knet import fit_knet,refit_head
 from knet_nb.neighbors import nearest,neighbor_labels,votes
 from knet_nb.noise import make_noise

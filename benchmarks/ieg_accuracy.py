@@ -13,9 +13,12 @@ from pathlib import Path
 import pandas as pd,torch
 from fastcore.all import call_parse,first
 from fastai.basics import set_seed
-from knet_nb.backbones import ResumableFit,extract_features,preliminary_learner,recipes
-from knet_nb.data import atomic_path,load_data
-from knet_nb.experiments import environment
+from knet_nb.training import ResumableFit
+from knet_nb.features import extract_features
+from knet_nb.backbones import preliminary_learner,recipes
+from knet_nb.files import atomic_path
+from knet_nb.data import load_data
+from knet_nb.study.results import environment
 from knet_nb.ieg import ieg_learner,split_probe
 from knet_nb.knet import fit_knet
 from knet_nb.neighbors import KNNClassifier

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from fastcore.all import call_parse
 from knet_nb.data import LabeledData
-from knet_nb.experiments import environment
+from knet_nb.study.results import environment
 from knet_nb.ieg import Probe,ieg_learner
 
 def clock(f, device):

@@ -10,7 +10,7 @@ import pandas as pd,torch
 from torch.func import functional_call
 from knet_nb.backbones import resnet29
 from knet_nb.data import LabeledData
-from knet_nb.experiments import environment
+from knet_nb.study.results import environment
 from knet_nb.ieg import Probe,ieg_learner,meta_gradients,meta_gradients_double_backward,no_running_stats
 
 forms,bs = dict(jvp=meta_gradients, double_backward=meta_gradients_double_backward),32

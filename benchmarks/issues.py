@@ -10,9 +10,10 @@ import numpy as np,pandas as pd
 from sklearn.datasets import load_breast_cancer,load_wine,make_blobs
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import scale
-from knet_nb.cleaning import KNetClassifier
-from knet_nb.data import atomic_path,load_data
-from knet_nb.experiments import environment
+from knet_nb.classifier import KNetClassifier
+from knet_nb.files import atomic_path
+from knet_nb.data import load_data
+from knet_nb.study.results import environment
 from knet_nb.noise import corrupt,pairflip_noise,random_asymmetric_noise,uniform_noise
 
 out = Path(__file__).resolve().parents[1]/'results/issues/results.csv'

@@ -11,9 +11,9 @@ import argparse,json,subprocess,sys,tempfile,threading,time
 from pathlib import Path
 import numpy as np,pandas as pd
 from sklearn.metrics import roc_auc_score
-from knet_nb.cleaning import KNetClassifier
-from knet_nb.data import atomic_path
-from knet_nb.experiments import environment
+from knet_nb.classifier import KNetClassifier
+from knet_nb.files import atomic_path
+from knet_nb.study.results import environment
 
 out = Path(__file__).resolve().parents[1]/'results/large/results.csv'
 d,n_classes,n_clusters,noise = 64,10,300,.3

@@ -8,9 +8,11 @@ import argparse,subprocess,sys,time
 from pathlib import Path
 import pandas as pd,torch
 from fastai.basics import Callback,set_seed
-from knet_nb.backbones import TrimMemory,preliminary_learner
-from knet_nb.data import LabeledData,atomic_path
-from knet_nb.experiments import environment
+from knet_nb.training import TrimMemory
+from knet_nb.backbones import preliminary_learner
+from knet_nb.data import LabeledData
+from knet_nb.files import atomic_path
+from knet_nb.study.results import environment
 
 out = Path(__file__).resolve().parents[1]/'results/memory/results.csv'
 

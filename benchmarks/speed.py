@@ -9,7 +9,7 @@ import io,os,statistics,tempfile,time
 from pathlib import Path
 import numpy as np,pandas as pd,PIL.Image,torch,torch.nn.functional as F
 from knet_nb.data import from_parquet,load_data,local_path
-from knet_nb.experiments import environment
+from knet_nb.study.results import environment
 from knet_nb.knet import KNet,fit_knet
 from knet_nb.neighbors import nearest,neighbor_labels,vote_targets
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import tempfile
 import numpy as np,pandas as pd
 from sklearn.metrics import roc_auc_score
-from knet_nb.data import atomic_path,load_data
-from knet_nb.experiments import environment
+from knet_nb.files import atomic_path
+from knet_nb.data import load_data
+from knet_nb.study.results import environment
 from knet_nb.noise import make_noise
-from knet_nb.report import Cleaning,Samples
+from knet_nb.clean.command import Cleaning
+from knet_nb.clean.samples import Samples
 
 out = Path(__file__).resolve().parents[1]/'results/steps/results.csv'
 

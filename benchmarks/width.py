@@ -10,10 +10,10 @@ chance in a vote explains, and the widths show what else could be had. Rows go t
 from pathlib import Path
 import pandas as pd,torch
 from fastcore.all import call_parse
-from knet_nb.experiments import environment,write_results
+from knet_nb.study.results import environment,write_results
 from knet_nb.knet import fit_knet
 from knet_nb.neighbors import votes
-from knet_nb.suite import Suite,suite_configs
+from knet_nb.study.suite import Suite,suite_configs
 
 ks,widths = [1,11,51,101],['paper',16,64,256]
 blocks = dict(paper='cifar10,uniform,0.4,resnet20', fashion='uniform,0.4')

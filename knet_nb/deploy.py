@@ -9,15 +9,18 @@ __all__ = ['FeatureNet', 'feature_net', 'DeployedKNet']
 
 # %% ../nbs/08a_deploy.ipynb #ab3b57ac
 import importlib.util,json,math,threading
-import PIL.Image,knet_nb
 from contextlib import nullcontext
 from copy import deepcopy
+import PIL.Image,knet_nb
 from fastai.basics import *
 from fastai.data.transforms import IntToFloatTensor,Normalize
-from .backbones import LoaderInputs,backbones,extract_features,find_head,mlp,n_weights,plain_loader
-from .data import TensorDL,atomic_path,check_features,check_labels,check_lengths,load_tensors,save_tensors
-from .knet import KNet,fit_knet
+from .files import atomic_path,load_tensors,save_tensors
+from .checks import check_features,check_labels,check_lengths
+from .loaders import TensorDL
+from .features import LoaderInputs,extract_features,find_head,plain_loader
+from .backbones import backbones,mlp
 from .neighbors import choose_k,nearest,neighbor_labels
+from .knet import KNet,fit_knet
 
 # %% ../nbs/08a_deploy.ipynb #f58e6eac
 _tapped = threading.local()

@@ -7,19 +7,20 @@ Docs: https://knet-nb.github.io/knet_nb/ieg.html.md"""
 # %% auto #0
 __all__ = ['Probe', 'split_probe', 'AutoAugmentBatch', 'Views', 'TwoViewDL', 'normalize_rms', 'pseudo_labels', 'mixup',
            'no_running_stats', 'both_losses', 'meta_gradients_double_backward', 'directional', 'meta_gradients',
-           'learnt_weights', 'IEG', 'EMA', 'ieg_learner']
+           'learnt_weights', 'IEG', 'ieg_learner']
 
 # %% ../nbs/03_ieg.ipynb #a6233b3e
-import math
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass,replace
 from fastai.basics import *
 from torch.func import functional_call,jvp
-from torch.optim.swa_utils import AveragedModel
 from torchvision.transforms.v2 import AutoAugment,AutoAugmentPolicy
-from .backbones import ChannelsLastBatch,Recipe,bf16_supported,find_head,get_recipe,make_backbone,preliminary_learner,recipes
-from .data import BatchAug,Cutout,HFlip,LabeledData,PadCrop,TensorDL
+from .data import LabeledData
+from .loaders import BatchAug,Cutout,HFlip,PadCrop,TensorDL
+from .features import bf16_supported,find_head
+from .training import ChannelsLastBatch,EMA
+from .backbones import Recipe,get_recipe,make_backbone,preliminary_learner,recipes
 
 # %% ../nbs/03_ieg.ipynb #a56a7e69
 @dataclass
@@ -354,31 +355,6 @@ def weight_right(self:IEG): return (self.sums[0]/self.sums[1]).item() # mean wei
 def weight_wrong(self:IEG): return (self.sums[2]/self.sums[3]).item() # of wrong labels
 @patch
 def share_believed(self:IEG): return (self.sums[4]/self.sums[5]).item() # share of the batch with λ = 1
-
-# %% ../nbs/03_ieg.ipynb #aa42f55a
-class EMA(Callback):
-    "Validate with, and end with, averaged weights: decay min(`decay`, (1+t)/(10+t)) after t steps"
-    order,_raw = 70,None
-    def __init__(self, decay:float=.999): self.decay = decay
-    def before_fit(self):
-        self.t = 0
-        self.average = AveragedModel(self.model, multi_avg_fn=self._update)
-    def _update(self, avg, new, _): torch._foreach_lerp_(avg, new, 1-min(self.decay, (1+self.t)/(10+self.t)))
-    def after_step(self):
-        self.average.update_parameters(self.model)
-        self.t += 1
-    def before_validate(self):
-        if getattr(self, 'average', None) is not None: self._raw,self.learn.model = self.model,self.average.module.eval()
-    def after_validate(self):
-        if self._raw is not None: self.learn.model,self._raw = self._raw,None
-    def after_cancel_validate(self): self.after_validate()
-    def after_fit(self):
-        self.model.load_state_dict(self.average.module.state_dict())
-        self.average = None
-    def state_dict(self): return self.average.state_dict()
-    def load_state_dict(self, sd):
-        self.average.load_state_dict(sd)
-        self.t = int(self.average.n_averaged)
 
 # %% ../nbs/03_ieg.ipynb #ab6bd9ef
 recipes['ieg'] = Recipe(171, 'restarts', lr=.1, wd=1e-4, bs=100, min_steps=1000) # 171 epochs of CIFAR-10 are the first eleven cycles

@@ -11,9 +11,11 @@ __all__ = ['knet_losses', 'KNet', 'NeighborTargets', 'SkipValidation', 'SoftCE',
 # %% ../nbs/05_knet.ipynb #c9f1ed35
 from contextlib import nullcontext
 from fastai.basics import *
-from fastai.callback.schedule import *
-from .data import TensorDataLoaders,TensorDL,TensorItems,channel_stats,check_features,check_labels,check_lengths,load_tensors,save_tensors
+from .files import load_tensors,save_tensors
+from .checks import check_features,check_labels,check_lengths
+from .loaders import TensorDL,TensorDataLoaders,TensorItems,channel_stats
 from .neighbors import nearest,neighbor_labels,vote_targets
+from fastai.callback.schedule import *
 
 # %% ../nbs/05_knet.ipynb #a5ee5fdf
 class KNet(nn.Module):

@@ -14,7 +14,7 @@ from fastprogress.fastprogress import progress_bar
 from sklearn.base import BaseEstimator,ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
-from .data import check_labels,check_lengths
+from .checks import check_k,check_ks,check_labels,check_lengths
 
 # %% ../nbs/04_neighbors.ipynb #72efdd3c
 def _as_rows(x, name):
@@ -99,11 +99,6 @@ def _drop_self(dists, ids, own):
     own[:,-1] |= ~own.any(1)
     return tuple(o[~own].view(len(o), -1) for o in (dists,ids))
 
-def _check_k(k, k_max, name='k', why=''):
-    if isinstance(k, bool) or not isinstance(k, (int,np.integer)): raise ValueError(f"{name} must be a whole number, got {k!r}")
-    if not 1<=k<=k_max: raise ValueError(f"{name} must lie in [1, {k_max}]{why}, got {k}")
-    return int(k)
-
 def _take(x, rows):
     "Rows of a tensor or an array"
     return x[torch.as_tensor(rows, device=x.device)] if isinstance(x, Tensor) else x[np.asarray(rows)]
@@ -122,7 +117,7 @@ def _check_search(base, queries, k, metric, include_self, rows):
         own = torch.arange(n) if rows is None else check_labels(rows, n, 'rows')
         queries = base if rows is None else _take(base, own)
         if include_self: own = None
-    k = _check_k(k, n-(own is not None), why=f", as the base has {n} rows"+(" and none is its own neighbour" if own is not None else ""))
+    k = check_k(k, n-(own is not None), why=f", as the base has {n} rows"+(" and none is its own neighbour" if own is not None else ""))
     return base,queries,own,k
 
 # %% ../nbs/04_neighbors.ipynb #bb2da35e
@@ -226,7 +221,7 @@ def nearest_ivf(
     nb = max(1, min(n, block//(32*d)))
     mean = _scan(base, 'base', metric, nb)
     if queries is not base: _scan(queries, 'queries', metric, nb)
-    n_lists = _check_k(ifnone(n_lists, max(1, min(round(2*n**.5), n//39))), n, 'n_lists', f", as the base has {n} rows")
+    n_lists = check_k(ifnone(n_lists, max(1, min(round(2*n**.5), n//39))), n, 'n_lists', f", as the base has {n} rows")
     index = _ivf_index(base, mean, metric, n_lists, nb, seed)
     def find(q, own, i, j):
         res = _ivf_topk(index, _block(q, i, j, mean, metric, 'cpu'), k+(own is not None), metric)
@@ -276,11 +271,11 @@ def vote_targets(
 def _check_votes(nl, k, n_classes):
     "k as an int or (b,) int tensor"
     if nl.max()>=n_classes: raise ValueError(f"neighbor_labels must lie in [0, {n_classes}), found {nl.max().item()}")
-    if np.ndim(k)==0 and not isinstance(k, Tensor): return _check_k(k, nl.shape[1])
+    if np.ndim(k)==0 and not isinstance(k, Tensor): return check_k(k, nl.shape[1])
     k = torch.as_tensor(k)
     if k.shape!=(len(nl),): raise ValueError(f"k must be one int or one per row, shape ({len(nl)},), got shape {tuple(k.shape)}")
     if k.is_floating_point() or k.dtype==torch.bool: raise ValueError(f"k must be whole numbers, got {k.dtype}")
-    for o in k.aminmax(): _check_k(o.item(), nl.shape[1])
+    for o in k.aminmax(): check_k(o.item(), nl.shape[1])
     return k
 
 # %% ../nbs/04_neighbors.ipynb #543227ab
@@ -291,7 +286,7 @@ def votes(
     block:int=65536, # Rows per step
 )->Tensor: # (n, len(ks), L) float32, in the order of `ks`; one int keeps its axis: (n, 1, L)
     "Shares of votes for many k from one search. Raises `ValueError` for a k or a label out of range"
-    nl,ks = neighbor_labels,_check_ks(ks, neighbor_labels.shape[1])
+    nl,ks = neighbor_labels,check_ks(ks, neighbor_labels.shape[1])
     if nl.max()>=n_classes: raise ValueError(f"neighbor_labels must lie in [0, {n_classes}), found {nl.max().item()}")
     if block<1: raise ValueError(f"block must be at least 1 row, got {block}")
     out = torch.empty(len(nl), len(ks), n_classes, device=nl.device)
@@ -302,13 +297,6 @@ def votes(
             counts.scatter_add_(1, new, torch.ones_like(new, dtype=counts.dtype))
             for c in (c for c,o in enumerate(ks) if o==k): res[:,c] = counts/k
     return out
-
-def _check_ks(ks, k_max):
-    "A list of ints"
-    if isinstance(ks, (Tensor,np.ndarray)): ks = ks.tolist()
-    ks = [_check_k(k, k_max) for k in (ks if is_iter(ks) else [ks])]
-    if not ks: raise ValueError("ks is empty: name at least one k")
-    return ks
 
 # %% ../nbs/04_neighbors.ipynb #1a540cad
 def choose_k(
@@ -321,7 +309,7 @@ def choose_k(
     "The k whose votes agree most often with the samples' own labels; needs no clean label. Raises `ValueError` as `votes` does"
     nl,y = torch.as_tensor(neighbor_labels),check_labels(labels, n_classes)
     check_lengths(nl, y)
-    ks = sorted(_check_ks(ifnone(ks, range(1, nl.shape[1]+1)), nl.shape[1]), reverse=True)
+    ks = sorted(check_ks(ifnone(ks, range(1, nl.shape[1]+1)), nl.shape[1]), reverse=True)
     hits = sum((votes(b, ks, n_classes).argmax(-1)==t[:,None]).sum(0) for b,t in zip(nl.split(block), y.to(nl.device).split(block)))
     return ks[hits.argmax()]
 
@@ -346,7 +334,7 @@ class KNNClassifier(ClassifierMixin, BaseEstimator):
         self.X_ = _as_rows(X, 'X')
         y = y.cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
         check_lengths(self.X_, y)
-        _check_k(self.k, len(y), why=f", as there are {len(y)} samples")
+        check_k(self.k, len(y), why=f", as there are {len(y)} samples")
         _scan(self.X_, 'X', self.metric, max(1, self.block//(32*self.X_.shape[1])))
         if n_classes is None: check_classification_targets(y); self.classes_,y = np.unique(y, return_inverse=True)
         else: self.classes_ = np.arange(n_classes)
@@ -363,7 +351,7 @@ class KNNClassifier(ClassifierMixin, BaseEstimator):
 @patch
 def _votes(self:KNNClassifier, X, k):
     "Votes (n, len(ks), L) and whether k was a single int"
-    ks = _check_ks(ifnone(k, self.k), self.k_max)
+    ks = check_ks(ifnone(k, self.k), self.k_max)
     kw = dict(metric=self.metric, backend=self.backend, block=self.block, device=self.device, progress=self.progress)
     ids = nearest(self.X_, _as_rows(X, 'X'), max(ks), **kw)[1]
     return votes(neighbor_labels(ids, self.y_), ks, len(self.classes_)).cpu().numpy(),not is_iter(ifnone(k, self.k))

@@ -3,7 +3,7 @@ import json,os,subprocess,sys
 
 _server = r'''
 import json,os,signal,subprocess,sys,tempfile,time,traceback
-import knet_nb.experiments,sklearn.datasets # only imported: torch must not have computed anything before a fork
+import knet_nb.study.experiments,sklearn.datasets # only imported: torch must not have computed anything before a fork
 def fork(code, out):
     pid = os.fork()
     if pid: return pid

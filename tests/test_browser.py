@@ -16,7 +16,8 @@ import os,numpy as np,pandas as pd,torch
 from pathlib import Path
 Path('pid').write_text(str(os.getpid()))
 from sklearn.datasets import load_digits
-from knet_nb.widgets import LabelCleaner,KExplorer
+from knet_nb.clean.cleaner import LabelCleaner
+from knet_nb.clean.explorer import KExplorer
 '''
 # 100,000 samples: the digits over and over; a label is suspicious where it is not that of the image
 cleaner = '''
@@ -52,7 +53,7 @@ def lab(tmp_path_factory, root):
     (d/'config/labconfig').mkdir(parents=True)
     (d/'config/labconfig/page_config.json').write_text(json.dumps(dict(disabledExtensions={'@jupyterlab/apputils-extension:announcements':True})))
     (d/'ipython/profile_default/startup').mkdir(parents=True)
-    (d/'ipython/profile_default/startup/a.py').write_text('import knet_nb.widgets') # while the browser is starting
+    (d/'ipython/profile_default/startup/a.py').write_text('import knet_nb.clean.cleaner') # while the browser is starting
     (d/'work').mkdir()
     import nbformat # comes with jupyterlab
     cells = [nbformat.v4.new_code_cell(o.strip()) for o in (setup,cleaner,explorer,plane)]

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 from knet_nb import cleaning
-from knet_nb.cleaning import KNetClassifier,find_label_issues,knn_graph,label_issues
+from knet_nb.classifier import KNetClassifier,find_label_issues,knn_graph,label_issues
 from knet_nb.neighbors import nearest
 
 def tiny(**kw): return KNetClassifier(**dict(dict(k_max=15, epochs=3, random_state=0, device='cpu')|kw))

@@ -3,10 +3,10 @@ import io,json,os,re,subprocess,sys,urllib.error,urllib.request
 from dataclasses import fields
 import numpy as np,pandas as pd,pytest
 from PIL import Image
-import knet_nb.experiments as E
-from knet_nb.experiments import Config
+import knet_nb.study.experiments as E
+from knet_nb.study.config import Config
 from knet_nb.noise import cifar10n_labels
-from knet_nb.suite import main
+from knet_nb.study.suite import main
 
 quick = '--data blobs --n-train 150 --backbone mlp --epochs 1 --k-max 7 --ks 1,5 --knet-epochs 1 --device cpu'.split()
 image_quick = [*quick,'--backbone','cnn','--n-train','30']
@@ -198,7 +198,7 @@ def test_stopped_by_the_user(capsys, monkeypatch):
 
 def process(*args):
     env = {k:v for k,v in os.environ.items() if k!='PYTHONWARNINGS'}
-    cmd = [sys.executable,'-c','from knet_nb.suite import main; main()',*args]
+    cmd = [sys.executable,'-c','from knet_nb.study.suite import main; main()',*args]
     return subprocess.run(cmd, capture_output=True, text=True, env=env)
 
 def test_as_a_process():

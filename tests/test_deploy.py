@@ -14,8 +14,10 @@ from forked import Children
 from sklearn.datasets import load_digits
 from torch import nn
 from torchvision.models import resnet18
-from knet_nb.backbones import extract_features,fitted_share,mlp,preliminary_learner,resnet20
-from knet_nb.data import checksum,from_arrays
+from knet_nb.features import extract_features,fitted_share
+from knet_nb.backbones import mlp,preliminary_learner,resnet20
+from knet_nb.files import checksum
+from knet_nb.data import from_arrays
 import knet_nb.deploy as deploy
 from knet_nb.deploy import DeployedKNet,FeatureNet,feature_net
 from knet_nb.knet import KNet

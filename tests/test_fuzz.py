@@ -5,10 +5,11 @@ import numpy as np,pandas as pd,pytest,torch
 from hypothesis import assume,given,settings,strategies as st
 from PIL import Image
 from fastai.vision.core import TensorImage,TensorImageBW
-from knet_nb.data import Cutout,HFlip,LabeledData,PadCrop,from_arrays,from_folder,from_frame,from_npz,from_parquet,load_tensors,save_tensors
+from knet_nb.loaders import Cutout,HFlip,PadCrop
+from knet_nb.data import LabeledData,from_arrays,from_folder,from_frame,from_npz,from_parquet
+from knet_nb.files import load_tensors,save_tensors
 from knet_nb.knet import KNet,fit_knet
-from knet_nb.noise import (corrupt,load_noise,pairflip_noise,pdn_noise,random_asymmetric_noise,semantic_noise,toy_noise,
-                           uniform_noise)
+from knet_nb.noise import corrupt,load_noise,pairflip_noise,pdn_noise,random_asymmetric_noise,semantic_noise,toy_noise,uniform_noise
 
 few = settings(max_examples=40, deadline=None, derandomize=True)
 fewer = settings(few, max_examples=12)

@@ -2,9 +2,10 @@
 from dataclasses import replace
 import pytest,torch
 from fastai.basics import Callback,TensorImage,set_seed
-from knet_nb.backbones import ResumableFit,recipes
+from knet_nb.training import ResumableFit
+from knet_nb.backbones import recipes
 from knet_nb.data import load_data
-from knet_nb.experiments import run
+from knet_nb.study.experiments import run
 from knet_nb.ieg import AutoAugmentBatch,ieg_learner,split_probe
 from knet_nb.noise import corrupt,uniform_noise
 

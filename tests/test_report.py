@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np,pandas as pd,pyarrow as pa,pyarrow.parquet as pq,pytest,torch
 from PIL import Image
 from sklearn.datasets import load_digits
-import knet_nb.report as R
+import knet_nb.clean.command as R
 from knet_nb.deploy import DeployedKNet
 from knet_nb.knet import KNet
-from knet_nb.report import knet_clean,label_report,main,read_samples
+from knet_nb.clean.command import knet_clean,main
+from knet_nb.clean.page import label_report
+from knet_nb.clean.samples import read_samples
 
 quick = dict(backbone='mlp', epochs=2, quiet=True, device='cpu')
 
@@ -469,7 +471,7 @@ def test_killed_while_writing(tmp_path):
     kills = 2,4,7 # of five results, two of them with a temporary file of their own
     code = f"""
 import json,os,signal
-from knet_nb.report import main
+from knet_nb.clean.command import main
 real,seen = os.replace,[0]
 def run(n): # killed before the n-th file takes its place
     def replace(*a):

@@ -1,14 +1,14 @@
 "kill -9, damaged files and leftovers: the same command gives the table of a run that nothing happened to"
 import os,random,re,shutil,sys,time
 import pandas as pd,pytest
-from knet_nb.data import load_tensors,save_tensors
-from knet_nb.experiments import run
+from knet_nb.files import load_tensors,save_tensors
+from knet_nb.study.experiments import run
 from forked import Children
 
 pytestmark = pytest.mark.skipif(sys.platform=='win32', reason='needs POSIX signals')
 
 args = '--n-train 400 --backbone cnn --epochs 3 --k-max 31 --ks 1,11,31 --knet-epochs 3 --device cpu'.split()
-def cli(out): return f"from knet_nb.experiments import main; main({[*args,'--out',str(out)]!r})"
+def cli(out): return f"from knet_nb.study.experiments import main; main({[*args,'--out',str(out)]!r})"
 def csv(out): return pd.read_csv(out/'results.csv', dtype=str).drop(columns='seconds')
 def same(a, b): pd.testing.assert_frame_equal(a, b, check_exact=True)
 
@@ -82,8 +82,10 @@ def fit(out, ckpt, die='', seed=0):
     return f"""
 import os,signal
 from fastai.basics import *
-from knet_nb.backbones import ResumableFit,preliminary_learner,rng_state
-from knet_nb.data import load_data,save_tensors
+from knet_nb.training import ResumableFit,rng_state
+from knet_nb.backbones import preliminary_learner
+from knet_nb.data import load_data
+from knet_nb.files import save_tensors
 def stop(): os.kill(os.getpid(), signal.SIGKILL)
 trained = []
 class Watch(Callback):

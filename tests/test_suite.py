@@ -2,15 +2,16 @@
 import sys,time
 from dataclasses import replace
 import pandas as pd,pytest
-from knet_nb.backbones import OutOfTime,ResumableFit
-from knet_nb.experiments import Config
-from knet_nb.suite import Suite,estimate,main,merge_rows,merge_runs,seconds_of,suite_configs,suites
+from knet_nb.files import OutOfTime
+from knet_nb.training import ResumableFit
+from knet_nb.study.config import Config
+from knet_nb.study.suite import Suite,estimate,main,merge_rows,merge_runs,seconds_of,suite_configs,suites
 from forked import Children
 
 def units(n=3, epochs=4):
     return [Config('digits', 'uniform', r, n_train=300, backbone='cnn', epochs=epochs, k_max=11, ks=(1,11), knet_epochs=2, seeds=(0,), device='cpu', controls=True)
             for r in (.2,.4,.6)[:n]]
-code = "import sys; sys.path.insert(0, {tests!r}); from test_suite import units; from knet_nb.suite import Suite; Suite(units(), {out!r}, verbose=False).run()"
+code = "import sys; sys.path.insert(0, {tests!r}); from test_suite import units; from knet_nb.study.suite import Suite; Suite(units(), {out!r}, verbose=False).run()"
 measured = ['seconds','commit','command']
 def same(a, b): pd.testing.assert_frame_equal(a.drop(columns=measured), b.drop(columns=measured))
 
@@ -38,7 +39,7 @@ def test_killed_runner(root, tmp_path):
 
 def test_budgets(whole, tmp_path, monkeypatch):
     "A training that its budget stops after each epoch ends with the same rows"
-    monkeypatch.setattr('knet_nb.suite.estimate', lambda c: (0.,0.))
+    monkeypatch.setattr('knet_nb.study.suite.estimate', lambda c: (0.,0.))
     s,stops = Suite(units(1), tmp_path, verbose=False),0
     real = ResumableFit.__init__
     def init(self, path, every=0, key='', until=None): real(self, path, every, key, None if until is None else 0.)
@@ -56,7 +57,7 @@ def test_out_of_time_before_a_stage(tmp_path):
     assert len(s.run(budget=0))==0 and not (tmp_path/'results.csv').exists()
 
 def test_missing_data(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr('knet_nb.suite.estimate', lambda c: (0.,0.))
+    monkeypatch.setattr('knet_nb.study.suite.estimate', lambda c: (0.,0.))
     gone = replace(units(1)[0], data='svhn', root=str(tmp_path))
     def no(name): raise ConnectionError('svhn could not be downloaded')
     monkeypatch.setattr('knet_nb.data._download', no)
@@ -84,7 +85,7 @@ def test_merging_keeps_what_is_there(whole, tmp_path):
     ('--suite paper --dry-run --budget two','a duration is'), ('--suite paper --dry-run --engine rayy',"got 'rayy'"), ('--suite paper --engine ray','needs Ray'), ('--suite paper --only cifar','the words are cifar10, ')])
 def test_options_that_cannot_be_meant(whole, tmp_path, capsys, monkeypatch, args, says):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr('knet_nb.suite.find_spec', lambda name: None)
+    monkeypatch.setattr('knet_nb.study.suite.find_spec', lambda name: None)
     (tmp_path/'a').mkdir(); whole.to_parquet('a/results.parquet', index=False)
     with pytest.raises(SystemExit) as e: main(args.split())
     err = capsys.readouterr().err

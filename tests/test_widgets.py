@@ -4,7 +4,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt,numpy as np,pandas as pd,pytest,torch
 from hypothesis import given,settings,strategies as st
 from PIL import Image
-from knet_nb.widgets import LabelCleaner,KExplorer,_open,_pixels,_png,_src,_unreadable
+from knet_nb.clean.cleaner import LabelCleaner,_src
+from knet_nb.clean.explorer import KExplorer
+from knet_nb.images import as_picture,as_pixels,to_png,unreadable_png
 from knet_nb.knet import KNet
 
 def frame(given, suggested=None, seed=0):
@@ -134,7 +136,7 @@ def test_cut_anywhere(tmp_path):
 half = '''
 import builtins,os,signal,sys,numpy as np
 sys.path.insert(0, {tests!r})
-import knet_nb.widgets as W
+import knet_nb.clean.decisions as W
 from test_widgets import *
 c = LabelCleaner(frame(np.arange(30)%3), blank, path={path!r})
 c.keep(5); c.accept([1,2,3])
@@ -212,9 +214,9 @@ def test_apply_keeps_the_kind():
 def test_layouts(shape, dtype):
     a = (np.random.default_rng(0).random(shape)*(1 if dtype in ('float32','float16') else 2)).astype(dtype)
     for o in (a, torch.as_tensor(a)):
-        p = _pixels(o)
+        p = as_pixels(o)
         assert p.shape==((5,7,max(set(shape)-{5,7})) if max(set(shape)-{5,7}, default=1)>1 else (5,7)) and p.dtype==np.uint8
-    assert _png(_open(a), 32)[:4]==b'\x89PNG'
+    assert to_png(as_picture(a), 32)[:4]==b'\x89PNG'
 
 def test_image_files(tmp_path):
     "Palettes, transparency, 16 bits, a turned photo, and files that are none"
@@ -235,11 +237,11 @@ def test_image_files(tmp_path):
     assert rgb.size==(60,40)
     c.widget; c.filter('all') # draws what it can
     style,tips = c._page.style.value,{r:b.tooltip for r,b in zip(c.view, c._page.slots)}
-    assert len(c.view)==9 and style.count('background-image')==9 and style.count(_src(_unreadable(30)))==3 # what cannot be read is seen
+    assert len(c.view)==9 and style.count('background-image')==9 and style.count(_src(unreadable_png(30)))==3 # what cannot be read is seen
     assert all(('The image cannot be read' in tips[i])==(i>5) for i in range(9)) and 'FileNotFoundError' in tips[6]
     shown = {int(r):np.asarray(ax.images[0].get_array()) for r,ax in zip(c.view, c.plot().axes)}
     assert all((shown[i].shape[:2]==(30,30) and (shown[i][0,0]==0x76).all())==(i>5) for i in shown) and len(shown)==9
-    assert np.asarray(Image.open(io.BytesIO(_unreadable(96)))).std()>20
+    assert np.asarray(Image.open(io.BytesIO(unreadable_png(96)))).std()>20
 
 @pytest.mark.parametrize('kind', [list,np.array,pd.Series,tuple])
 def test_missing_files(tmp_path, kind, monkeypatch):
