@@ -12,7 +12,6 @@ __all__ = ['BatchAug', 'PadCrop', 'HFlip', 'Cutout', 'TensorVector', 'TensorItem
 from fastai.basics import *
 from fastai.data.transforms import Category,IntToFloatTensor,Normalize
 from fastai.vision.core import TensorImageBW
-from scipy import stats
 from .checks import check_distributions,check_labels,check_lengths
 from .data import LabeledData,as_samples
 

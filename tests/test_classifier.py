@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV,cross_val_predict,cross_val_sco
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
-from knet_nb import cleaning
+from knet_nb import classifier as cleaning
 from knet_nb.classifier import KNetClassifier,find_label_issues,knn_graph,label_issues
 from knet_nb.neighbors import nearest
 
