@@ -31,8 +31,9 @@ def uniform_noise(
 
 # %% ../nbs/01_noise.ipynb #55ee4753
 _digit_map = {7:1, 2:7, 5:6, 6:5, 3:8}
-semantic_maps = dict(cifar10={9:1, 2:0, 4:7, 3:5, 5:3}, svhn=_digit_map, digits=_digit_map, mnist=_digit_map,
-                     fashion_mnist={9:7, 7:5, 2:6, 4:3, 3:4})
+semantic_maps = dict( # set -> {class: class that it is taken for}
+    cifar10={9:1, 2:0, 4:7, 3:5, 5:3}, fashion_mnist={9:7, 7:5, 2:6, 4:3, 3:4},
+    svhn=_digit_map, digits=_digit_map, mnist=_digit_map)
 
 def semantic_noise(
     name_or_map, # A name in `semantic_maps`, or a map {class: class that it is taken for}
@@ -40,18 +41,24 @@ def semantic_noise(
     n_classes:int=None, # L (default: 10 for a name, the largest class of a map + 1)
 )->Tensor: # (L, L) float64 transition matrix
     "Asymmetric noise between similar classes (paper, section 4; Patrini et al. 2017)"
-    rate = check_rate(rate)
-    if isinstance(name_or_map, str):
-        if name_or_map not in semantic_maps:
-            raise ValueError(f"no semantic map for {name_or_map!r}: known are {', '.join(semantic_maps)}; give your own as {{class: class}}")
-        pairs,n_classes = semantic_maps[name_or_map],ifnone(n_classes, 10)
-    else: pairs,n_classes = dict(name_or_map),ifnone(n_classes, max([*name_or_map, *name_or_map.values()], default=1)+1)
-    bad = [c for c in [*pairs, *pairs.values()] if not (isinstance(c, (int,np.integer)) and 0<=c<n_classes)]
-    if bad: raise ValueError(f"the map's classes must be integers in [0, {n_classes}), found {bad[0]!r}")
+    rate,(pairs,n_classes) = check_rate(rate),_read_map(name_or_map, n_classes)
     T = torch.eye(n_classes, dtype=torch.float64)
     for i,j in pairs.items():
         if i!=j: T[i,i],T[i,j] = 1-rate,rate
     return T
+
+# %% ../nbs/01_noise.ipynb #b451b2f7
+def _read_map(o, n_classes):
+    "The map and the number of classes"
+    if isinstance(o, str):
+        known = ', '.join(semantic_maps)
+        if o not in semantic_maps: raise ValueError(f"no semantic map for {o!r}: known are {known}; give your own as {{class: class}}")
+        return semantic_maps[o],ifnone(n_classes, 10)
+    classes = [*o, *o.values()]
+    n_classes = ifnone(n_classes, max(classes, default=1)+1)
+    bad = [c for c in classes if not (isinstance(c, (int,np.integer)) and 0<=c<n_classes)]
+    if bad: raise ValueError(f"the map's classes must be integers in [0, {n_classes}), found {bad[0]!r}")
+    return dict(o),n_classes
 
 # %% ../nbs/01_noise.ipynb #e89615bf
 def random_asymmetric_noise(
@@ -65,6 +72,14 @@ def random_asymmetric_noise(
     shift = torch.stack([torch.randperm(n_classes-1, generator=g)[:2]+1 for _ in range(n_classes)])
     return _shifted(n_classes, shift, rate)
 
+# %% ../nbs/01_noise.ipynb #6784b93a
+def _shifted(n, shift, rate):
+    "Class i goes to i+shift[i,0] and i+shift[i,1] (mod n) with 2/3 and 1/3 of `rate`, or all of it to the only one"
+    share = torch.tensor([2/3,1/3] if shift.shape[1]==2 else [1.], dtype=torch.float64)*rate
+    T = torch.eye(n, dtype=torch.float64)*(1-rate)
+    return T.scatter_add_(1, (torch.arange(n)[:,None]+shift)%n, share.expand(n,-1))
+
+# %% ../nbs/01_noise.ipynb #8b21d4f6
 def toy_noise(
     n_classes:int=3, # L, at least 3
     rate:float=.3, # Probability of a flip, in [0, 1]
@@ -81,12 +96,6 @@ def pairflip_noise(
     rate = check_rate(rate); check_n_classes(n_classes)
     return _shifted(n_classes, torch.ones(n_classes, 1).long(), rate)
 
-def _shifted(n, shift, rate):
-    "Class i goes to i+shift[i,0] and i+shift[i,1] (mod n) with 2/3 and 1/3 of `rate`, or all of it to the only one"
-    share = torch.tensor([2/3,1/3] if shift.shape[1]==2 else [1.], dtype=torch.float64)*rate
-    T = torch.eye(n, dtype=torch.float64)*(1-rate)
-    return T.scatter_add_(1, (torch.arange(n)[:,None]+shift)%n, share.expand(n,-1))
-
 # %% ../nbs/01_noise.ipynb #47773be3
 @dataclass(repr=False)
 class NoisyLabels:
@@ -99,36 +108,45 @@ class NoisyLabels:
     note:str='' # Where the labels come from
 
     def __post_init__(self):
-        self.labels,self.clean = check_labels(self.labels, self.n_classes, 'noisy labels'),check_labels(self.clean, self.n_classes, 'true labels')
+        self.labels = check_labels(self.labels, self.n_classes, 'noisy labels')
+        self.clean = check_labels(self.clean, self.n_classes, 'true labels')
         check_lengths(self.labels, self.clean, 'noisy and true')
-    @property
-    def flipped(self)->Tensor: return self.labels!=self.clean # (n,) bool
-    @property
-    def rate(self)->float: return self.flipped.double().mean().item() # realised share of wrong labels
-    @property
-    def confusion(self)->Tensor: # (L, L) counts: row true class, column given label
-        L = self.n_classes
-        return (self.clean*L+self.labels).bincount(minlength=L*L).view(L,L)
     def __repr__(self): return f"{len(self.labels):,} labels, {self.flipped.sum().item():,} wrong ({self.rate:.2%})"
-    def plot(self, classes=None, title='', ax=None): return plot_transition(self.confusion, classes, title or f'{self.rate:.1%} wrong', ax)
+
+# %% ../nbs/01_noise.ipynb #ad43f618
+@patch(as_prop=True)
+def flipped(self:NoisyLabels)->Tensor: # (n,) bool
+    "Which labels are wrong"
+    return self.labels!=self.clean
+
+@patch(as_prop=True)
+def rate(self:NoisyLabels)->float: # In [0, 1]
+    "The realised share of wrong labels"
+    return self.flipped.double().mean().item()
+
+@patch(as_prop=True)
+def confusion(self:NoisyLabels)->Tensor: # (L, L) counts
+    "How often a true class (row) was given as another (column)"
+    L = self.n_classes
+    return (self.clean*L+self.labels).bincount(minlength=L*L).view(L,L)
+
+@patch
+def plot(self:NoisyLabels,
+    classes:list=None, # Names of the classes
+    title:str='', # Default: the realised rate
+    ax=None, # Where to draw
+):
+    "The confusion as a picture"
+    return plot_transition(self.confusion, classes, title or f'{self.rate:.1%} wrong', ax)
 
 # %% ../nbs/01_noise.ipynb #d0afb724
-def _check_rows(T, n_classes=None):
-    T = torch.as_tensor(T).double()
-    if T.ndim!=2 or (n_classes is not None and T.shape[1]!=n_classes):
-        raise ValueError(f"expected a matrix with {n_classes} columns, got shape {tuple(T.shape)}")
-    off = ((T.sum(1)-1).abs()>1e-6)|~((T>=0).all(1))
-    if off.any():
-        i = off.nonzero()[0].item()
-        raise ValueError(f"the matrix's rows must be probabilities that sum to 1; row {i} sums to {T[i].sum().item():.6g} "
-                         f"with a minimum of {T[i].min().item():.6g}")
-    return T
-
-def _round_counts(p, n):
-    "Whole numbers near n*p that sum to n (largest remainders)"
-    c = (p*n).floor().long()
-    c[(p*n-c).argsort(descending=True, stable=True)[:n-c.sum().item()]] += 1
-    return c
+def _draw_classes(labels, T, exact, g):
+    "A noisy label for each, class by class"
+    noisy = labels.clone()
+    for c in labels.unique().tolist():
+        at = (labels==c).nonzero().flatten()
+        noisy[at] = _draw_class(T[c], len(at), exact, g)
+    return noisy
 
 def _draw_class(row, n, exact, g):
     "n labels drawn from one row"
@@ -138,6 +156,32 @@ def _draw_class(row, n, exact, g):
 def _invert(cum, u):
     "The class whose stretch of the cumulative row holds u; never one of probability 0"
     return torch.searchsorted(cum/cum[...,-1:], u, right=True).clamp(max=cum.shape[-1]-1)
+
+def _round_counts(p, n):
+    "Whole numbers near n*p that sum to n (largest remainders)"
+    c = (p*n).floor().long()
+    c[(p*n-c).argsort(descending=True, stable=True)[:n-c.sum().item()]] += 1
+    return c
+
+# %% ../nbs/01_noise.ipynb #48984a96
+def _draw_rows(labels, P, exact, g, block=1<<20):
+    "One draw from each sample's row"
+    if exact: return _systematic(labels, P, g)
+    draw = lambda p: _invert(p.cumsum(1), torch.rand(len(p), 1, generator=g, dtype=torch.float64)).flatten()
+    return torch.cat([draw(p) for p in P.split(block)])
+
+def _systematic(labels, P, g):
+    "One draw from each sample's row, with the total of flips fixed to the expected one, rounded"
+    n,off = len(labels),P.clone()
+    off[torch.arange(n),labels] = 0
+    q = off.sum(1)
+    order = torch.randperm(n, generator=g)
+    cum = (q[order]*(int(q.sum().round())/q.sum().clamp(min=1e-12))).cumsum(0)
+    steps = (cum+torch.rand((), generator=g, dtype=torch.float64).item()).floor()
+    hit = order[(steps-torch.cat([torch.zeros(1, dtype=steps.dtype), steps[:-1]]))>0]
+    noisy = labels.clone()
+    noisy[hit] = _invert(off[hit].cumsum(1), torch.rand(len(hit), 1, generator=g, dtype=torch.float64)).flatten()
+    return noisy
 
 # %% ../nbs/01_noise.ipynb #bfa98926
 def corrupt(
@@ -150,17 +194,24 @@ def corrupt(
 )->NoisyLabels: # With labels, flipped, rate, confusion
     "Draw a noisy label for each true one. Raises `ValueError` for bad labels and rows that do not sum to 1"
     T = _check_rows(T)
-    n_classes = T.shape[1]
-    labels,g = check_labels(labels, n_classes),torch.Generator().manual_seed(seed)
-    if len(T)!=(len(labels) if instance else n_classes):
-        raise ValueError(f"T has {len(T)} rows; expected {len(labels) if instance else n_classes}, one per {'sample' if instance else 'class'}"
-                         +("" if instance else "; for a row per sample pass instance=True"))
-    if instance: return NoisyLabels(_draw_rows(labels, T, exact, g), labels, n_classes, seed, exact, note)
-    noisy = labels.clone()
-    for c in labels.unique().tolist():
-        at = (labels==c).nonzero().flatten()
-        noisy[at] = _draw_class(T[c], len(at), exact, g)
-    return NoisyLabels(noisy, labels, n_classes, seed, exact, note)
+    L = T.shape[1]
+    labels,g = check_labels(labels, L),torch.Generator().manual_seed(seed)
+    n,each,hint = (len(labels),'sample','') if instance else (L,'class','; for a row per sample pass instance=True')
+    if len(T)!=n: raise ValueError(f"T has {len(T)} rows; expected {n}, one per {each}{hint}")
+    noisy = (_draw_rows if instance else _draw_classes)(labels, T, exact, g)
+    return NoisyLabels(noisy, labels, L, seed, exact, note)
+
+# %% ../nbs/01_noise.ipynb #1fd3754b
+def _check_rows(T, n_classes=None):
+    "A float64 matrix whose rows are distributions"
+    T = torch.as_tensor(T).double()
+    if T.ndim!=2 or (n_classes is not None and T.shape[1]!=n_classes):
+        raise ValueError(f"expected a matrix with {n_classes or 'L'} columns, got shape {tuple(T.shape)}")
+    off = (((T.sum(1)-1).abs()>1e-6)|~((T>=0).all(1))).nonzero()
+    if not len(off): return T
+    i = off[0].item()
+    found = f"row {i} sums to {T[i].sum().item():.6g} with a minimum of {T[i].min().item():.6g}"
+    raise ValueError(f"the matrix's rows must be probabilities that sum to 1; {found}")
 
 # %% ../nbs/01_noise.ipynb #cebdbf03
 def pdn_noise(
@@ -182,12 +233,20 @@ def pdn_noise(
     P = torch.empty(n, L, dtype=torch.float64)
     for c in range(L):
         for at in (y==c).nonzero().flatten().split(block):
-            z = ((x[at].flatten(1).float()-mean)/sd)@W[c]
-            z[:,c] = -torch.inf
-            P[at] = z.double().softmax(1)*q[at,None]
-            P[at,c] = 1-q[at]
+            z = (x[at].flatten(1).float()-mean)/sd
+            P[at] = _pdn_rows(z, W[c], q[at], c)
     return P
 
+# %% ../nbs/01_noise.ipynb #29916ca4
+def _pdn_rows(x, W, q, c):
+    "Rows of samples of class c: 1-q stays on it, q is shared out among the others by the softmax of xW"
+    z = x@W
+    z[:,c] = -torch.inf
+    P = z.double().softmax(1)*q[:,None]
+    P[:,c] = 1-q
+    return P
+
+# %% ../nbs/01_noise.ipynb #03a95d7e
 def _truncated_normal(n, mean, std, g):
     "(n,) float64 from N(mean, std) cut to [0, 1], by inverting its distribution function"
     lo,hi = [torch.special.ndtr(torch.tensor((b-mean)/std, dtype=torch.float64)) for b in (0.,1.)]
@@ -197,30 +256,15 @@ def _truncated_normal(n, mean, std, g):
 def _column_stats(x, block):
     "Mean and deviation of each feature, in blocks"
     s,ss = 0.,0.
-    for b in x.flatten(1).split(block): b = b.double(); s,ss = s+b.sum(0),ss+(b**2).sum(0)
+    for b in x.flatten(1).split(block):
+        b = b.double()
+        s,ss = s+b.sum(0),ss+(b**2).sum(0)
     m = s/len(x)
     return m.float(),(ss/len(x)-m**2).clamp(min=0).sqrt().clamp(min=1e-6).float()
 
-# %% ../nbs/01_noise.ipynb #48984a96
-def _draw_rows(labels, P, exact, g, block=1<<20):
-    "One draw from each sample's row"
-    if not exact:
-        return torch.cat([_invert(p.cumsum(1), torch.rand(len(p), 1, generator=g, dtype=torch.float64)).flatten() for p in P.split(block)])
-    n,off = len(labels),P.clone()
-    off[torch.arange(n),labels] = 0
-    q = off.sum(1)
-    total = int(q.sum().round())
-    order = torch.randperm(n, generator=g)
-    cum = (q[order]*(total/q.sum().clamp(min=1e-12))).cumsum(0)
-    start = torch.rand((), generator=g, dtype=torch.float64).item()
-    steps = (cum+start).floor()
-    hit = order[(steps-torch.cat([torch.zeros(1, dtype=steps.dtype), steps[:-1]]))>0]
-    noisy = labels.clone()
-    noisy[hit] = _invert(off[hit].cumsum(1), torch.rand(len(hit), 1, generator=g, dtype=torch.float64)).flatten()
-    return noisy
-
 # %% ../nbs/01_noise.ipynb #cbe161e1
-cifar10n_kinds = dict(aggre='aggre_label', worse='worse_label', random1='random_label1', random2='random_label2', random3='random_label3')
+cifar10n_kinds = dict( # name -> its entry in the authors' file
+    aggre='aggre_label', worse='worse_label', random1='random_label1', random2='random_label2', random3='random_label3')
 _cifar10n_url = 'https://github.com/UCSC-REAL/cifar-10-100n/raw/main/data/CIFAR-10_human.pt'
 _cifar10n_md5 = '96644db5574813cae939af5f7f2a0aec'
 
@@ -233,8 +277,8 @@ def _cifar10n_file(root=None):
     from torchvision.datasets.utils import download_url
     try: download_url(_cifar10n_url, str(home/'cifar10n'), md5=_cifar10n_md5)
     except (OSError,RuntimeError) as e:
-        raise ConnectionError(f"CIFAR-10_human.pt is not in a local root and could not be downloaded ({e}). "
-                              f"Otherwise put it into a folder cifar10n and name the folder above it with root= (--root) or KNET_DATA") from None
+        put_it = "Otherwise put it into a folder cifar10n and name the folder above it with root= (--root) or KNET_DATA"
+        raise ConnectionError(f"CIFAR-10_human.pt is not in a local root and could not be downloaded ({e}). {put_it}") from None
     return home/'cifar10n'/'CIFAR-10_human.pt'
 
 # %% ../nbs/01_noise.ipynb #91a1e86a
@@ -245,24 +289,25 @@ def _read_restricted(path):
     try:
         with torch.serialization.safe_globals(allowed): return torch.load(path, weights_only=True)
     except Exception as e:
-        raise ValueError(f"{path} cannot be read as CIFAR-10N labels ({type(e).__name__}: {str(e).splitlines()[0]})") from None
+        why = f"{type(e).__name__}: {str(e).splitlines()[0]}"
+        raise ValueError(f"{path} cannot be read as CIFAR-10N labels ({why})") from None
 
+# %% ../nbs/01_noise.ipynb #36dc80a1
 def cifar10n_labels(
     kind:str='worse', # One of `cifar10n_kinds`: aggre, worse, random1, random2, random3
     clean=None, # (50000,) true labels of the set in use, to check the order of the images
     root=None, # Where the file is looked for before it is downloaded (default: `KNET_DATA`)
 )->NoisyLabels:
-    "Human labels of CIFAR-10 (Wei et al. 2022, CC BY-NC 4.0). Raises `ValueError` if the file's true labels are not `clean`"
+    "Human labels of CIFAR-10 (Wei et al. 2022, CC BY-NC 4.0). Raises `ValueError` unless the file's true ones are `clean`"
     if kind not in cifar10n_kinds: raise ValueError(f"unknown kind {kind!r}: CIFAR-10N has {', '.join(cifar10n_kinds)}")
-    path = _cifar10n_file(root)
+    path,entry = _cifar10n_file(root),cifar10n_kinds[kind]
     d = _read_restricted(path)
-    if not isinstance(d, dict) or not {'clean_label',cifar10n_kinds[kind]}<=set(d):
-        raise ValueError(f"{path} lacks {cifar10n_kinds[kind]} or clean_label")
+    if not isinstance(d, dict) or not {'clean_label',entry}<=set(d): raise ValueError(f"{path} lacks {entry} or clean_label")
     true = torch.as_tensor(d['clean_label']).long()
     if clean is not None and not torch.equal(true, torch.as_tensor(clean).long().cpu()):
-        raise ValueError(f"{path}: its clean labels are not those of this set; "
-                         "CIFAR-10N goes with CIFAR-10's 50,000 training images in their original order")
-    return NoisyLabels(d[cifar10n_kinds[kind]], true, 10, note=f'CIFAR-10N {kind}')
+        goes_with = "CIFAR-10N goes with CIFAR-10's 50,000 training images in their original order"
+        raise ValueError(f"{path}: its clean labels are not those of this set; {goes_with}")
+    return NoisyLabels(d[entry], true, 10, note=f'CIFAR-10N {kind}')
 
 # %% ../nbs/01_noise.ipynb #4448f6c1
 @patch
@@ -273,8 +318,10 @@ def save(self:NoisyLabels,
     meta = dict(n_classes=self.n_classes, seed=self.seed, exact=self.exact, note=self.note)
     path = Path(path)
     if path.suffix!='.npz': raise ValueError(f"noise files end in .npz, got {path.name}")
-    with atomic_path(path) as tmp: np.savez_compressed(tmp, labels=self.labels.numpy(), clean=self.clean.numpy(), meta=json.dumps(meta))
+    arrays = dict(labels=self.labels.numpy(), clean=self.clean.numpy(), meta=json.dumps(meta))
+    with atomic_path(path) as tmp: np.savez_compressed(tmp, **arrays)
 
+# %% ../nbs/01_noise.ipynb #3f359120
 def load_noise(
     path, # A file from `NoisyLabels.save`
 )->NoisyLabels:
@@ -282,7 +329,8 @@ def load_noise(
     path = Path(path)
     if not path.exists(): raise FileNotFoundError(f"no such noise file: {path}")
     try:
-        with np.load(path, allow_pickle=False) as z: return NoisyLabels(z['labels'], z['clean'], **json.loads(str(z['meta'])))
+        with np.load(path, allow_pickle=False) as z:
+            return NoisyLabels(z['labels'], z['clean'], **json.loads(str(z['meta'])))
     except Exception as e: raise ValueError(f"{path} is not a noise file of knet_nb, or is damaged ({e})") from None
 
 # %% ../nbs/01_noise.ipynb #bb963409
@@ -300,7 +348,7 @@ noise_names = [*_matrices,*(f'cifar10n_{k}' for k in cifar10n_kinds)]
 
 # %% ../nbs/01_noise.ipynb #c2e3b8d5
 def make_noise(
-    noise, # A name in `noise_names`, a matrix (L, L) or (n, L), a function of (labels, seed) -> noisy labels, or `NoisyLabels`
+    noise, # A name in `noise_names`, a matrix (L, L) or (n, L), a function (labels, seed) -> labels, or `NoisyLabels`
     data, # A `LabeledData` (`knet_nb.data`)
     rate:float=.4, # Noise rate of a name; matrices, functions and human labels have their own
     seed:int=0, # Of the matrix and of the draw
@@ -308,21 +356,23 @@ def make_noise(
     root=None, # Where human labels are looked for (default: `KNET_DATA`)
 )->NoisyLabels:
     "Noisy training labels of a set. Raises `ValueError` for an unknown name, and for noise that does not fit the set"
-    y = data.y_train
     if isinstance(noise, NoisyLabels): return _of_set(noise, data)
     if callable(noise): return _call_noise(noise, data, seed)
-    if not isinstance(noise, str): return _corrupt(noise, y, data.n_classes, seed, exact, 'matrix')
-    if noise not in noise_names: raise ValueError(f"unknown noise {noise!r}: known are {', '.join(noise_names)}; or give a matrix or a function")
-    if noise.startswith('cifar10n_'): return cifar10n_labels(noise[9:], y, root)
+    if not isinstance(noise, str): return _by_matrix(noise, data, seed, exact, 'matrix')
+    if noise.startswith('cifar10n_') and noise in noise_names: return cifar10n_labels(noise[9:], data.y_train, root)
+    known = ', '.join(noise_names)
+    if noise not in _matrices: raise ValueError(f"unknown noise {noise!r}: known are {known}; or give a matrix or a function")
     T = _matrices[noise](data, check_rate(rate), seed)
-    return _corrupt(T, y, data.n_classes, seed, exact, 'none' if noise=='none' else f'{noise} {rate}')
+    return _by_matrix(T, data, seed, exact, noise if noise=='none' else f'{noise} {rate}')
 
 # %% ../nbs/01_noise.ipynb #d3f4c9e6
-def _corrupt(T, y, L, seed, exact, note):
+def _by_matrix(T, data, seed, exact, note):
     "`corrupt` by rows of classes, (L, L), or of samples, (n, L)"
+    L,n = data.n_classes,len(data.y_train)
     T = _check_rows(T, L)
-    if len(T) not in (L,len(y)): raise ValueError(f"a noise matrix has a row for each of {L} classes or {len(y)} samples, got shape {tuple(T.shape)}")
-    return corrupt(y, T, seed, exact, instance=len(T)!=L, note=note)
+    if len(T) not in (L,n):
+        raise ValueError(f"a noise matrix has a row for each of {L} classes or {n} samples, got shape {tuple(T.shape)}")
+    return corrupt(data.y_train, T, seed, exact, instance=len(T)!=L, note=note)
 
 def _call_noise(f, data, seed):
     "What a function makes of the labels; one that draws without its seed is still decided by it"
@@ -333,4 +383,4 @@ def _call_noise(f, data, seed):
 def _of_set(noisy, data):
     "The same labels, if they belong to the set"
     if noisy.n_classes==data.n_classes and noisy.clean.equal(data.y_train): return noisy
-    raise ValueError(f"these noisy labels belong to another set: their true labels are not those of {data.name}'s training samples")
+    raise ValueError(f"these noisy labels belong to another set: the true ones are not those of {data.name}'s training samples")
