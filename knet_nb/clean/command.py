@@ -27,7 +27,7 @@ from ..study.config import Config
 from ..study.experiments import Experiment
 from ..classifier import KNetClassifier,issue_cols
 from ..deploy import DeployedKNet,feature_net
-from .samples import _mark,check_data,fix_labels,fixes,read_samples
+from .samples import check_data,fix_labels,fixes,mark_column,read_samples
 from .page import label_report,rank_issues
 
 # %% ../../nbs/08d_command.ipynb #ae026f03
@@ -219,7 +219,7 @@ def _cleaned(s, flagged, fix):
     table,n = s.source is not None,int(flagged.sum())
     what,one,lost = ('the table','row',len(s.source)-len(s)) if table else ('paths and labels','image',0)
     left_out = f"; {counted(lost, 'row')} with a broken image {'is' if lost==1 else 'are'} left out" if lost else ''
-    if fix=='keep': return f"{what} with a column {_mark(s.source) if table else 'is_issue'}{left_out}"
+    if fix=='keep': return f"{what} with a column {mark_column(s.source) if table else 'is_issue'}{left_out}"
     if not n: return f'{what}, nothing changed{left_out}'
     if fix=='drop': return f"{what} without the {counted(n, f'flagged {one}')}{left_out}"
     return (f"{what} with {counted(n, 'label')} replaced" if table else f"{what}, {counted(n, 'label')} replaced")+left_out
