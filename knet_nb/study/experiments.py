@@ -10,7 +10,6 @@ __all__ = ['load_for', 'value_of', 'run_folder', 'Run', 'say', 'patch_cached', '
 # %% ../../nbs/06_experiments.ipynb #3c8541e4
 import json,sys,time
 from contextlib import nullcontext
-from copy import deepcopy
 from dataclasses import asdict,replace
 from functools import cached_property
 from fastai.basics import *
@@ -29,14 +28,14 @@ from .config import Config,Own,run_name
 from .results import (describe,environment,methods,own_methods,plot_accuracy,register_method,results_table,separation,
                                    write_results)
 
-# %% ../../nbs/06_experiments.ipynb #90994327
+# %% ../../nbs/06_experiments.ipynb #3bed7c39
 def load_for(
     c:Config, # Any configuration
 )->LabeledData:
     "A configuration's data, the same for every seed. Raises `ValueError` if its network or its k_max does not go with them"
     if c.data in dataset_names(): d = load_data(c.data, root=c.root)
     else: d = load_data(c.data, **dict(size=c.size) if c.size else {})
-    with no_random(): make_backbone(deepcopy(value_of(c.backbone)), d) # it has to take these samples
+    with no_random(): make_backbone(value_of(c.backbone), d) # it has to take these samples
     d = d if c.n_train is None else d.subset(c.n_train)
     n = len(d.x_train)-(c.probe*d.n_classes if c.recipe=='ieg' else 0)
     held = round(c.held_out*n)
@@ -148,7 +147,7 @@ def network_targets(self:Run)->Stage: # targets: (n,) int64 labels or (n, L) dis
     k,knet = last.chosen_k,last.knet()
     return Stage(key_of(knet.key, k), dict(targets=knet.net.predict_proba(last.features['train'], k)), {})
 
-# %% ../../nbs/06_experiments.ipynb #c2c0a2f5
+# %% ../../nbs/06_experiments.ipynb #77ee55b0
 @patch
 def new_learner(self:Run,
     labels=None, # What it learns (default: the true labels, for a learner that is only asked)
@@ -156,7 +155,7 @@ def new_learner(self:Run,
     "An untrained preliminary network with its data"
     c,rows = self.config,self.learned_rows
     d = replace(self.train_data, x_train=self.train_data.x_train[rows], y_train=self.train_data.y_train[rows])
-    args = dict(backbone=deepcopy(value_of(c.backbone)), labels=labels, recipe=c.full_recipe, device=c.device)
+    args = dict(backbone=value_of(c.backbone), labels=labels, recipe=c.full_recipe, device=c.device)
     return ieg_learner(d, self.probe, p=c.ieg_p, k=c.ieg_k, **args) if self.probe else preliminary_learner(d, **args)
 
 @patch_cached
