@@ -25,7 +25,7 @@ from ..backbones import backbones,get_recipe,make_backbone,mlp,preliminary_learn
 from ..knet import KNet
 from ..classifier import KNetClassifier,issue_cols
 from ..deploy import DeployedKNet,feature_net
-from .samples import _mark,check_data,fix_labels,fixes,read_samples,Samples
+from .samples import Samples,check_data,fix_labels,fixes,mark_column,read_samples
 from .page import issues_page,review_order
 
 # %% ../../nbs/08d_command.ipynb #ae026f03
@@ -271,7 +271,7 @@ def describe_cleaned(
     "What is in `cleaned.csv` or `cleaned.parquet`"
     table = samples.source is not None
     what,one,lost = ('the table','row',len(samples.source)-len(samples)) if table else ('paths and labels','image',0)
-    if fix=='keep': says = f"{what} with a column {_mark(samples.source) if table else 'is_issue'}"
+    if fix=='keep': says = f"{what} with a column {mark_column(samples.source) if table else 'is_issue'}"
     elif not n: says = f'{what}, nothing changed'
     elif fix=='drop': says = f"{what} without the {counted(n, f'flagged {one}')}"
     else: says = f"{what}{' with' if table else ','} {counted(n, 'label')} replaced"
