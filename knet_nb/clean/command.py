@@ -17,7 +17,7 @@ from fastai.basics import *
 from ..files import Stage,Stages,checksum,content_key,key_of,write_whole
 from ..messages import counted,look_wrong
 from ..commands import check_options,one_of,options_of,run_command,usable_device
-from ..data import from_arrays
+from ..data import LabeledData,from_arrays
 from ..loaders import channel_stats
 from ..features import bf16_supported,extract_features
 from ..training import ResumableFit,SayEpochs,quiet
@@ -28,12 +28,22 @@ from ..deploy import DeployedKNet,feature_net
 from .samples import Samples,check_data,fix_labels,fixes,mark_column,read_samples
 from .page import issues_page,review_order
 
-# %% ../../nbs/08d_command.ipynb #ae026f03
-result_files = {'issues.csv':'all samples, the most doubtful first', 'cleaned.csv':'', 'cleaned.parquet':'', # see `describe_cleaned`
-                'model.safetensors':'kNet (KNet.load)', 'deployed.safetensors':'network and kNet, images to probabilities (DeployedKNet.load)',
-                'report.html':'a page to look through, in any browser'}
+# %% ../../nbs/08d_command.ipynb #d399bc8d
+result_files = {
+    'issues.csv':'all samples, the most doubtful first',
+    'cleaned.csv':'', 'cleaned.parquet':'', # one of the two: see `describe_cleaned`
+    'model.safetensors':'kNet (KNet.load)',
+    'deployed.safetensors':'network and kNet, images to probabilities (DeployedKNet.load)',
+    'report.html':'a page to look through, in any browser'}
+
 _about = 'knet-clean.json'
 
+def _results_on(out):
+    "The data that results in a folder are on; None if it has none"
+    with suppress(FileNotFoundError,ValueError,AttributeError):
+        return json.loads((out/_about).read_text(encoding='utf-8')).get('data')
+
+# %% ../../nbs/08d_command.ipynb #ae026f03
 def check_out(
     out, # Folder for results
     data, # What is read
@@ -41,45 +51,42 @@ def check_out(
     "Raises `ValueError` for a folder that the results may not go to"
     out,data = Path(out).expanduser(),Path(data).expanduser()
     o,d = out.resolve(),data.resolve()
-    if o.exists() and not o.is_dir(): raise ValueError(f"{out} is a file: name a folder with out= (--out)")
+    def refuse(why, do='choose another folder'): raise ValueError(f"{why}: {do} with out= (--out)")
+    if o.exists() and not o.is_dir(): refuse(f"{out} is a file", 'name a folder')
     if d.is_dir() and o.is_relative_to(d):
-        raise ValueError(f"the results would lie within the data ({out} in {data}), which are not to be changed: "
-                         "choose a folder outside with out= (--out)")
-    if why := _taken(o, d): raise ValueError(f"{why.format(out=out, data=data)} with out= (--out)")
+        refuse(f"the results would lie within the data ({out} in {data}), which are not to be changed",
+               'choose a folder outside')
+    if any(o/n==d for n in (*result_files,_about)):
+        refuse(f"the results would replace the data ({data})", f'choose another folder than {out}')
+    on,there = _results_on(o),[n for n in result_files if (o/n).exists()]
+    if on is None and there: refuse(f"{out} has a file {there[0]} that knet-clean did not write there")
+    if on not in (None,str(d)): refuse(f"{out} has the results on {on}")
     return out
 
-# %% ../../nbs/08d_command.ipynb #4cc36a39
-def _taken(out, data):
-    "Why files in `out` are in the way of the results on `data`; None if there are none"
-    if any(out/n==data for n in (*result_files,_about)): return "the results would replace the data ({data}): choose another folder than {out}"
-    on,there = None,[n for n in result_files if (out/n).exists()]
-    with suppress(FileNotFoundError,ValueError,AttributeError): on = json.loads((out/_about).read_text(encoding='utf-8')).get('data')
-    if on is None and there: return f"{{out}} has a file {there[0]} that knet-clean did not write there: choose another folder"
-    if on not in (None,str(data)): return f"{{out}} has the results on {on}: choose another folder"
-
-# %% ../../nbs/08d_command.ipynb #41dbdc7a
+# %% ../../nbs/08d_command.ipynb #3f949352
 @dataclass
 class CleanOptions:
     "What `knet-clean` is asked for; checked when it is made"
     data:str # A folder with one subfolder of images a class, a .csv or a .parquet
-    # Folder for the results; stages are kept there too. In its issues.csv, row is a row's place in the table, counted from 0
-    # below the head
+    # Folder for the results; stages are kept there too. In its issues.csv, row is a row's place in the table, counted
+    # from 0 below the head
     out:str='issues'
-    # What cleaned.csv or cleaned.parquet has for flagged samples: suggest (the suggested label), drop (nothing), keep (the
-    # given label, and a column is_issue)
+    # What cleaned.csv or cleaned.parquet has for flagged samples: suggest (the suggested label), drop (nothing), keep
+    # (the given label, and a column is_issue)
     fix:str='suggest'
     label:str=None # Column of labels (default: label, labels, target, class or y)
-    # Numeric columns, by name or pattern, separated by commas, such as 'x*,age' (default: all but row numbers, ids and
-    # constants, if there are neither vectors nor images)
+    # Numeric columns, by name or pattern, separated by commas, such as 'x*,age' (default: all but row numbers, ids
+    # and constants, if there are neither vectors nor images)
     features:str=None
     embedding:str=None # Column of vectors (default: the only one)
     image:str=None # Column of images: paths or bytes (default: the only one)
-    size:int=None # Pixels a side that images are resized to (default: 64 if they differ in size or are larger than 128)
+    # Pixels a side that images are resized to (default: 64 if they differ in size or are larger than 128)
+    size:int=None
     skip_broken:bool=False # Leave out images that cannot be decoded, instead of stopping
     backbone:str='resnet20' # Network that learns features from images: resnet20, cnn, resnet29 or mlp
     recipe:str='fast' # How it is trained: fast, or paper and memorise, which are long and find less
-    # Its epochs, instead of the recipe's (fast: 14, or as many as 100 steps need). With too few the classes are not told
-    # apart, with many the mistakes are learned by heart and not found
+    # Its epochs, instead of the recipe's (fast: 14, or as many as 100 steps need). With too few the classes are not
+    # told apart, with many the mistakes are learned by heart and not found
     epochs:int=None
     no_flip:bool=False # Do not mirror images in its training: for digits, text, left and right
     k_max:int=101 # Largest number of neighbours; not more than the other samples there are
@@ -102,7 +109,8 @@ class CleanOptions:
 clean_checks = [ # field, (its value, options) -> does it hold?, words
     one_of('fix', fixes),
     ('thumbs', lambda v,c: min(v, c.rows)>=0, "thumbs and rows must be 0 or more, got {} and {c.rows}"),
-    ('recipe', lambda v,c: v!='ieg', "the recipe 'ieg' needs samples that are known to be clean: use fast, paper or memorise"),
+    ('recipe', lambda v,c: v!='ieg',
+     "the recipe 'ieg' needs samples that are known to be clean: use fast, paper or memorise"),
     ('recipe', lambda v,c: c.full_recipe, ''), # has words of its own
     one_of('backbone', [*backbones,'mlp']),
     one_of('metric', ['euclidean','cosine']),
@@ -119,148 +127,169 @@ class Cleaning:
         say=noop, # Is told what is being done
     ):
         store_attr()
-        self.out,self.recipe,n = Path(options.out).expanduser(),options.full_recipe,len(samples)
-        self.stages,self.k_max,self.notes = Stages(self.out/'stages', say),min(options.k_max, n-1),[*samples.notes]
-        if options.k_max>=n: self.notes.append(f"k_max is {n-1:,}, not {options.k_max:,}: a sample has no more neighbours among {n:,}")
+        self.recipe,self.out = options.full_recipe,Path(options.out).expanduser()
+        self.stages,self.k_max = Stages(self.out/'stages', say),min(options.k_max, len(samples)-1)
+        self.notes = [*samples.notes,*self._fewer_neighbors()]
         if samples.x is not None: self.backbone() # it has to take these samples
+
+    def _fewer_neighbors(self):
+        k,n = self.options.k_max,len(self.samples)
+        return [f"k_max is {n-1:,}, not {k:,}: a sample has no more neighbours among {n:,}"] if k>=n else []
 
     @cached_property
     def network(self)->Stage: return self.train_network()
     @cached_property
     def rating(self)->Stage: return self.rate_labels()
-    @property
-    def features(self)->Tensor: return self.samples.features if self.samples.x is None else self.network['features'] # (n, d) float32
 
-# %% ../../nbs/08d_command.ipynb #d5df8fcf
+# %% ../../nbs/08d_command.ipynb #767ea489
 @patch(as_prop=True)
-def data(self:Cleaning):
+def data(self:Cleaning)->LabeledData:
     "The images, for a network to learn"
     s = self.samples
-    return from_arrays(s.x, s.labels, s.x[:1], s.labels[:1], classes=s.classes, name=s.path.stem, hflip=not self.options.no_flip)
+    return from_arrays(s.x, s.labels, s.x[:1], s.labels[:1], classes=s.classes, name=s.path.stem,
+                       hflip=not self.options.no_flip)
 
 @patch
 def backbone(self:Cleaning)->nn.Module:
     "The network, untrained"
     with no_random(): return make_backbone(self.options.backbone, self.data)
 
+# %% ../../nbs/08d_command.ipynb #d5df8fcf
 @patch
-def train_network(self:Cleaning)->Stage: # `features`, `mean` and `std` of the images, and weights with names that begin with `model.`
-    "A network for the images: from its stage, or trained on the labels as they are"
+def train_network(self:Cleaning)->Stage:
+    "The stage of a network trained on the labels as they are: weights, `features`, and `mean` and `std` of the images"
     s,o = self.samples,self.options
-    kind = content_key(backbones.get(o.backbone, mlp))
-    key = key_of(checksum(dict(x=s.x, y=torch.as_tensor(s.labels))), kind, asdict(self.recipe), o.no_flip, o.seed, o.device, bf16_supported(o.device))
+    images,kind = checksum(dict(x=s.x, y=torch.as_tensor(s.labels))),content_key(backbones.get(o.backbone, mlp))
+    key = key_of(images, kind, asdict(self.recipe), o.no_flip, o.seed, o.device, bf16_supported(o.device))
     return self.stages.get('network', key, partial(self._train, key))
 
-# %% ../../nbs/08d_command.ipynb #7a8f22b1
 @patch
 def _train(self:Cleaning, key):
-    "Tensors for the stage"
+    "Tensors of the stage; the network's weights are called `model.` and their name"
     o = self.options
     with no_random(o.seed):
         learn = preliminary_learner(self.data, o.backbone, recipe=self.recipe, device=o.device)
-        self.say(f"training {o.backbone} on the labels as they are: {counted(self.recipe.n_epochs(len(learn.dls.train)), 'epoch')}")
+        n = self.recipe.n_epochs(len(learn.dls.train))
+        self.say(f"training {o.backbone} on the labels as they are: {counted(n, 'epoch')}")
         resume = ResumableFit(self.stages.checkpoint('network', key), key=key)
         with quiet(learn): learn.fit_recipe(cbs=[resume, SayEpochs(self.say)])
     mean,std = channel_stats(self.samples.x)
     weights = {f'model.{k}':v for k,v in learn.model.state_dict().items()}
     return weights|dict(features=extract_features(learn, 'train', bf16=False), mean=mean, std=std),{}
 
+# %% ../../nbs/08d_command.ipynb #a421ed62
+@patch(as_prop=True)
+def features(self:Cleaning)->Tensor: # (n, d) float32
+    "Those of the table, or those that the network finds"
+    return self.samples.features if self.samples.x is None else self.network['features']
+
 # %% ../../nbs/08d_command.ipynb #553e871e
 @patch
-def rate_labels(self:Cleaning)->Stage: # Columns of the issues, kNet's weights with names that begin with `knet.`, `k` and `args`
-    "kNet's view of each label: from its stage, or trained"
+def rate_labels(self:Cleaning)->Stage:
+    "The stage of kNet: its weights, the `k` that was chosen, and the columns of the label issues"
     s,o = self.samples,self.options
-    sums = checksum(dict(x=self.features, y=torch.as_tensor(s.labels)))
-    return self.stages.get('issues', key_of(sums, self.k_max, o.metric, o.seed, o.device, knet_nb.__version__), self._rate)
+    rows = checksum(dict(x=self.features, y=torch.as_tensor(s.labels)))
+    key = key_of(rows, self.k_max, o.metric, o.seed, o.device, knet_nb.__version__)
+    return self.stages.get('issues', key, self._rate)
 
 @patch
 def _rate(self:Cleaning):
-    "Tensors and numbers for the stage"
+    "Tensors and numbers of the stage; kNet's weights are called `knet.` and their name"
     o = self.options
     clf = KNetClassifier(k_max=self.k_max, metric=o.metric, random_state=o.seed, device=o.device)
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'The number of unique classes') # was looked at when they were read
         clf.fit(self.features.numpy(), self.samples.labels)
     columns = {n:torch.as_tensor(clf.label_issues_[n].to_numpy(copy=True)) for n in issue_cols}
-    return columns|{f'knet.{k}':v for k,v in clf.knet_.state_dict().items()},dict(k=int(clf.k_), args=clf.knet_.config)
+    weights = {f'knet.{k}':v for k,v in clf.knet_.state_dict().items()}
+    return columns|weights,dict(k=int(clf.k_), args=clf.knet_.config)
 
+# %% ../../nbs/08d_command.ipynb #a9923950
 @patch
-def issues(self:Cleaning)->pd.DataFrame: # (n, 6), with class numbers
+def issues(self:Cleaning)->pd.DataFrame: # (n, 6), the labels as class numbers
     "Given and suggested label, their probabilities, score and flag of each sample"
     return pd.DataFrame({n:self.rating[n].numpy() for n in issue_cols})
 
 # %% ../../nbs/08d_command.ipynb #3da30f3e
-def _part(stage, prefix): return {k.removeprefix(prefix):v for k,v in stage.tensors.items() if k.startswith(prefix)}
+def _weights(stage, prefix): return {k.removeprefix(prefix):v for k,v in stage.tensors.items() if k.startswith(prefix)}
 
 @patch
 def knet(self:Cleaning)->KNet:
-    "The trained kNet, with names and k; it takes a table's columns as they are, without standardising them"
-    s = self.samples
-    with no_random(): net = KNet(**self.rating['args']).eval()
-    net.load_state_dict(_part(self.rating, 'knet.'))
-    net.k,net.classes,net.columns = self.rating['k'],s.classes,list(s.columns) or None
-    if s.stats: # of the columns; kNet's own mean and deviation are of the standardised ones
+    "The trained kNet, with names and k; it takes a table's columns as they are"
+    s,rating = self.samples,self.rating
+    with no_random(): net = KNet(**rating['args']).eval()
+    net.load_state_dict(_weights(rating, 'knet.'))
+    net.k,net.classes,net.columns = rating['k'],s.classes,list(s.columns) or None
+    if s.stats: # of the columns, before they were standardised
         mean,std = [o.float() for o in s.stats]
         net.mean.mul_(std).add_(mean); net.std.mul_(std)
     return net
 
+# %% ../../nbs/08d_command.ipynb #dd8cb0fd
 @patch
 def deployed(self:Cleaning)->DeployedKNet:
     "Images to class probabilities, in one module"
     s,net = self.samples,self.backbone().eval()
-    net.load_state_dict(_part(self.network, 'model.'))
+    net.load_state_dict(_weights(self.network, 'model.'))
     features = feature_net(net, torch.zeros(2, *s.x.shape[1:]))
     stats = [self.network[n].view(1,-1,1,1) for n in ('mean','std')]
     return DeployedKNet(features, self.knet(), s.classes, s.x.shape[1:], self.rating['k'], stats, div=255.)
+
+# %% ../../nbs/08d_command.ipynb #ab77a5b4
+@patch
+def note_agreement(self:Cleaning):
+    "Note that kNet can hardly tell the classes apart, if that is so"
+    agree = (self.rating['given']==self.rating['suggested']).double().mean().item()
+    note = (f'kNet agrees with only {agree:.0%} of the labels. Either most are wrong, or the features do not tell the '
+            'classes apart: take flags as hints, do not fix labels by them')
+    if agree<.5 and note not in self.notes: self.notes.append(note); self.say(note)
+
+# %% ../../nbs/08d_command.ipynb #4f63141a
+@patch
+def about(self:Cleaning)->dict:
+    "What the results rest on"
+    s,o,rating = self.samples,self.options,self.rating
+    table = s.source is not None
+    return dict(data=str(s.path.resolve()), samples=len(s), flagged=int(rating['is_issue'].sum()), classes=s.classes,
+                k=rating['k'], fix=o.fix, label=s.label if table else None, features=list(s.columns) or o.backbone,
+                metric=o.metric, seed=o.seed, notes=self.notes, recipe=None if s.x is None else asdict(self.recipe),
+                version=knet_nb.__version__)
+
+# %% ../../nbs/08d_command.ipynb #7b3c555a
+@patch
+def named_issues(self:Cleaning)->pd.DataFrame: # (n, 6)
+    "The issues with the names of the classes"
+    d,names = self.issues(),np.asarray(self.samples.classes, object)
+    return d.assign(given=names[d.given], suggested=names[d.suggested])
+
+@patch
+def page(self:Cleaning,
+    path, # The .html file
+):
+    "Write the page"
+    s,o = self.samples,self.options
+    issues = self.named_issues().set_index(s.ids.iloc[:,-1].astype(object))
+    issues_page(issues, path, images=s.images, values=s.shown, title=f'Label issues: {s.path.name}', classes=s.classes,
+                folder=s.folder, thumbs=o.thumbs, rows=o.rows, notes=self.notes, id=s.ids.columns[-1])
 
 # %% ../../nbs/08d_command.ipynb #ed9ec4fd
 def _to_csv(d, path): d.to_csv(path, index=False, errors='surrogateescape', lineterminator='\n')
 
 @patch
-def write(self:Cleaning)->pd.DataFrame: # The issues with their names, the most doubtful first
+def write(self:Cleaning)->pd.DataFrame: # One row a sample, the most doubtful first
     "Do what is left of the work, and write all results"
-    s,o,d = self.samples,self.options,self.issues()
-    names = np.asarray(s.classes, object)
-    named = d.assign(given=names[d.given], suggested=names[d.suggested])
-    ranked = pd.concat([s.ids, named], axis=1).iloc[review_order(d)].reset_index(drop=True)
-    self.note_agreement((d.given==d.suggested).mean())
-    clean = fix_labels(s, d.suggested.to_numpy(), d.is_issue.to_numpy(), o.fix)
+    s,d = self.samples,self.issues()
+    ranked = pd.concat([s.ids, self.named_issues()], axis=1).iloc[review_order(d)].reset_index(drop=True)
+    self.note_agreement()
+    clean = fix_labels(s, d.suggested.to_numpy(), d.is_issue.to_numpy(), self.options.fix)
     name,to_file = ('cleaned.parquet',pq.write_table) if isinstance(clean, pa.Table) else ('cleaned.csv',_to_csv)
-    writers = {'issues.csv':partial(_to_csv, ranked), name:partial(to_file, clean), 'model.safetensors':self.knet().save,
-               'report.html':partial(self.page, named), _about:lambda p: p.write_text(json.dumps(self.about(), indent=1)+'\n')}
+    about = json.dumps(self.about(), indent=1)+'\n'
+    writers = {'issues.csv':partial(_to_csv, ranked), name:partial(to_file, clean), 'report.html':self.page,
+               'model.safetensors':self.knet().save, _about:lambda path: path.write_text(about)}
     if s.x is not None: writers['deployed.safetensors'] = self.deployed().save
     write_whole(self.out, writers)
     for n in result_files.keys()-writers.keys(): (self.out/n).unlink(missing_ok=True)
     return ranked
-
-# %% ../../nbs/08d_command.ipynb #d3f5f651
-@patch
-def note_agreement(self:Cleaning,
-    agree:float, # Share of the labels that kNet would give too
-):
-    "Note that kNet can hardly tell the classes apart, if that is so"
-    if agree>=.5: return
-    note = (f'kNet agrees with only {agree:.0%} of the labels. Either most are wrong, or the features do not tell the classes apart: '
-            'take flags as hints, do not fix labels by them')
-    self.notes.append(note); self.say(note)
-
-@patch
-def page(self:Cleaning,
-    issues:pd.DataFrame, # With the classes' names, in the order of the samples
-    path, # The .html file
-):
-    "Write the page, with pictures or values"
-    s,o = self.samples,self.options
-    issues_page(issues.set_index(s.ids.iloc[:,-1].astype(object)), path, images=s.images, values=s.shown, title=f'Label issues: {s.path.name}',
-                classes=s.classes, folder=s.folder, thumbs=o.thumbs, rows=o.rows, notes=self.notes, id=s.ids.columns[-1])
-
-@patch
-def about(self:Cleaning)->dict:
-    "What the results rest on, for `knet-clean.json`"
-    s,o = self.samples,self.options
-    return dict(data=str(s.path.resolve()), samples=len(s), flagged=int(self.rating['is_issue'].sum()), classes=s.classes, k=self.rating['k'],
-                fix=o.fix, label=None if s.source is None else s.label, features=list(s.columns) or o.backbone, metric=o.metric, seed=o.seed,
-                notes=self.notes, recipe=None if s.x is None else asdict(self.recipe), version=knet_nb.__version__)
 
 # %% ../../nbs/08d_command.ipynb #dcde5f6d
 def describe_cleaned(
@@ -275,10 +304,11 @@ def describe_cleaned(
     elif not n: says = f'{what}, nothing changed'
     elif fix=='drop': says = f"{what} without the {counted(n, f'flagged {one}')}"
     else: says = f"{what}{' with' if table else ','} {counted(n, 'label')} replaced"
-    return says+(f"; {counted(lost, 'row')} with a broken image {'is' if lost==1 else 'are'} left out" if lost else '')
+    left_out = f"; {counted(lost, 'row')} with a broken image {'is' if lost==1 else 'are'} left out"
+    return says+left_out if lost else says
 
 # %% ../../nbs/08d_command.ipynb #80f285ac
-def _say(msg): print(str(msg).encode('utf-8', 'backslashreplace').decode(), flush=True) # a file name may be no text at all
+def _say(msg): print(str(msg).encode('utf-8', 'backslashreplace').decode(), flush=True) # a file name may be no text
 
 @options_of(CleanOptions)
 def knet_clean(*args, **kwargs)->pd.DataFrame: # One row a sample, the most doubtful first; the same as issues.csv

@@ -23,21 +23,22 @@ from ..classifier import issue_cols
 def review_order(
     issues:pd.DataFrame, # With the columns of `KNetClassifier.label_issues_`
 )->np.ndarray: # (n,) row numbers, the most doubtful first
-    "The order to look at samples in: flagged ones first, then by score. Raises `ValueError` for a frame without the columns"
+    "In which order to look at samples: flagged ones first, then by score. Raises `ValueError` if columns are missing"
     missing = [c for c in issue_cols if c not in issues]
     if missing:
         raise ValueError(f"the frame has no column {', '.join(missing)}: "
                          "pass KNetClassifier.label_issues_, or the result of find_label_issues")
     return np.lexsort([issues.score.to_numpy(), ~issues.is_issue.to_numpy(bool)])
 
-# %% ../../nbs/08c_page.ipynb #0297b526
+# %% ../../nbs/08c_page.ipynb #7b3dd0c5
 def page_sums(
     issues:pd.DataFrame, # As for `review_order`
     n_classes:int, # L
 )->dict: # `subtitle`, and `numbers` with their names
     "What stands on top of the page"
     n,flagged = len(issues),int(issues.is_issue.sum())
-    numbers = [['samples',f'{n:,}'],['classes',f'{n_classes:,}'],['flagged',f'{flagged:,}'],['estimated noise rate',f'{flagged/max(1, n):.1%}']]
+    rate = f'{flagged/max(1, n):.1%}'
+    numbers = [['samples',f'{n:,}'],['classes',f'{n_classes:,}'],['flagged',f'{flagged:,}'],['estimated noise rate',rate]]
     return dict(subtitle=f"{flagged:,} of {counted(n, 'label')} {look_wrong(flagged)}", numbers=numbers)
 
 # %% ../../nbs/08c_page.ipynb #20f804e5
@@ -64,7 +65,8 @@ def page_matrix(
     "Where the flags are, and a sentence on how to read it"
     top,counts = confused_classes(given, suggested, n_classes)
     if not len(given): return dict(classes=[], counts=counts.tolist(), note='No sample is flagged.')
-    note = f"A cell shows its samples{'' if len(given)<=n_listed else ', as far as they are listed,'} when it is pressed."
+    listed = '' if len(given)<=n_listed else ', as far as they are listed,'
+    note = f"A cell shows its samples{listed} when it is pressed."
     if len(top)<n_classes:
         left = len(given)-counts.sum()
         note = (f"The {len(top)} of {n_classes} classes with most flags; "
@@ -79,7 +81,8 @@ def page_rows(
 )->list: # n tuples
     "What the page knows of each sample"
     numbers = [issues[c].astype(float).round(4).tolist() for c in ('p_given','p_suggested','score')]
-    return list(zip(map(str, issues.index), given.tolist(), suggested.tolist(), *numbers, issues.is_issue.astype(int).tolist()))
+    flags = issues.is_issue.astype(int).tolist()
+    return list(zip(map(str, issues.index), given.tolist(), suggested.tolist(), *numbers, flags))
 
 # %% ../../nbs/08c_page.ipynb #a6bdff1d
 def page_values(
@@ -89,9 +92,10 @@ def page_values(
 )->dict: # `columns`, and `values` with one list a row
     "Texts of the first columns"
     part = values.iloc[order, :most]
-    return dict(columns=list(map(str, part.columns)), values=[[shown_as(v) for v in r] for r in part.itertuples(index=False)])
+    texts = [[shown_as(v) for v in row] for row in part.itertuples(index=False)]
+    return dict(columns=list(map(str, part.columns)), values=texts)
 
-# %% ../../nbs/08c_page.ipynb #031dfdd8
+# %% ../../nbs/08c_page.ipynb #4f4a7125
 def left_out(
     data:dict, # With the `rows`, `thumbs`, `columns` and `values` of the page
     n:int, # Samples that there are
@@ -100,12 +104,14 @@ def left_out(
     "What the page does not show"
     rows,thumbs,columns = [len(data[k]) for k in ('rows','thumbs','columns')]
     pictures,lost,res = data['values'] is None,data['thumbs'].count(None),[]
-    were = lambda m: f"{m:,} {'was' if m==1 else 'were'} left out"
+    were_left_out = lambda m: f"{m:,} {'was' if m==1 else 'were'} left out"
     if rows<n: res.append(f"The page lists the {rows:,} most doubtful of {counted(n, 'sample')} (option rows).")
     if pictures and thumbs<rows:
-        res.append(f"The first {thumbs:,} of {counted(rows, 'listed sample')} have a thumbnail, {were(rows-thumbs)} (option thumbs).")
+        res.append(f"The first {thumbs:,} of {counted(rows, 'listed sample')} have a thumbnail, "
+                   f"{were_left_out(rows-thumbs)} (option thumbs).")
     if lost: res.append(f"{counted(lost, 'image')} could not be read for a thumbnail.")
-    if not pictures and columns<n_columns: res.append(f"The table shows {counted(columns, 'column')}, {were(n_columns-columns)}.")
+    if not pictures and columns<n_columns:
+        res.append(f"The table shows {counted(columns, 'column')}, {were_left_out(n_columns-columns)}.")
     return res
 
 # %% ../../nbs/08c_page.ipynb #33f14d57
@@ -121,14 +127,15 @@ def fill_page(
     page = (files('knet_nb.clean')/'page.html').read_text(encoding='utf-8')
     block = json.dumps(data, allow_nan=False)
     for c in '<>&': block = block.replace(c, f'\\u{ord(c):04x}')
-    for k,v in dict(style=_digest(page, 'style'), script=_digest(page, 'script'), data=block).items(): page = page.replace(f'@{k}@', v, 1)
+    parts = dict(style=_digest(page, 'style'), script=_digest(page, 'script'), data=block)
+    for k,v in parts.items(): page = page.replace(f'@{k}@', v, 1)
     return page
 
 # %% ../../nbs/08c_page.ipynb #d46e6b73
 def issues_page(
     issues:pd.DataFrame, # `KNetClassifier.label_issues_`; its index names the samples
     path, # The .html file to write, whole or not at all
-    images:list=None, # The samples' images, in the order of `issues`: paths, bytes, PIL images or uint8 arrays
+    images:list=None, # The samples' images, in the order of `issues`: what `open_image` takes
     values:pd.DataFrame=None, # Or values to show beside them, in the same order
     title:str='Label issues', # Of the page
     classes:list=None, # Names of the classes in their order (default: the labels, sorted)
@@ -138,7 +145,7 @@ def issues_page(
     notes:list=(), # Further sentences for the page
     id:str='row', # What the index is, for the head of a table
 )->Path: # Where it is
-    "Write one self-contained page on label issues. Raises `ValueError` for a frame without the columns, and unequal lengths"
+    "Write one self-contained page on label issues. Raises `ValueError` if columns are missing or lengths differ"
     order = review_order(issues)
     for o,what in ((images,'images'),(values,'values')):
         if o is not None: check_lengths(o, issues, what)
@@ -152,14 +159,15 @@ def issues_page(
     with atomic_path(path) as tmp: tmp.write_text(fill_page(data), encoding='utf-8')
     return Path(path)
 
-# %% ../../nbs/08c_page.ipynb #57f54bc2
+# %% ../../nbs/08c_page.ipynb #601e9ab3
 def _page_data(d, classes, most):
     "All but pictures and values, of issues in the order of the page"
     codes,classes = encode_labels([*d.given,*d.suggested], classes)
     given,suggested = codes.numpy().reshape(2, -1)
     flagged,rows = d.is_issue.to_numpy(bool),page_rows(d[:most], given[:most], suggested[:most])
-    return dict(classes=list(map(str, classes)), **page_sums(d, len(classes)), rows=rows,
-                matrix=page_matrix(given[flagged], suggested[flagged], len(classes), len(rows)), thumbs=[], columns=[], values=None)
+    matrix = page_matrix(given[flagged], suggested[flagged], len(classes), len(rows))
+    return dict(classes=list(map(str, classes)), **page_sums(d, len(classes)), rows=rows, matrix=matrix,
+                thumbs=[], columns=[], values=None)
 
 def _thumbnails(images, rows, folder):
     return list(parallel(lambda i: thumbnail(images[i], folder), rows.tolist(), threadpool=True, progress=False))
