@@ -6,7 +6,7 @@ Docs: https://knet-nb.github.io/knet_nb/backbones.html.md"""
 
 # %% auto #0
 __all__ = ['backbones', 'recipes', 'n_weights', 'resnet20', 'cnn', 'resnet29', 'mlp', 'make_backbone', 'Recipe', 'get_recipe',
-           'preliminary_learner', 'cosine_restarts']
+           'RecipeLearner', 'preliminary_learner', 'cosine_restarts']
 
 # %% ../nbs/02_backbones.ipynb #a569794b
 import math
@@ -142,7 +142,8 @@ class Recipe:
     def n_epochs(self, steps): return max(self.epochs, math.ceil(self.min_steps/max(1, steps))) # for `steps` an epoch
 
 recipes = dict(fast=Recipe(14, 'one_cycle', min_steps=600), paper=Recipe(200, 'step', wd=1e-4, augment=False),
-               memorise=Recipe(60, 'one_cycle', augment=False), memorise95=Recipe(60, 'one_cycle', augment=False, stop_at=.95))
+               memorise=Recipe(60, 'one_cycle', augment=False), memorise95=Recipe(60, 'one_cycle', augment=False, stop_at=.95),
+               ieg=Recipe(171, 'restarts', wd=1e-4, bs=100, min_steps=1000)) # 171 epochs of CIFAR-10 are its first eleven cycles
 
 def get_recipe(
     recipe, # A name in `recipes`, or a `Recipe`
@@ -158,6 +159,19 @@ def get_recipe(
     if 'epochs' in changes: changes['min_steps'] = 0
     return replace(recipe, **changes)
 
+# %% ../nbs/02_backbones.ipynb #d5172930
+class RecipeLearner(Learner):
+    "A fastai `Learner` that knows its recipe: `fit_recipe` trains by it"
+    @delegates(Learner.__init__)
+    def __init__(self,
+        dls, # `DataLoaders`, made as the recipe says (batch size, augmentation)
+        model, # The network
+        recipe, # A name in `recipes`, or a `Recipe`
+        **kwargs # For `Learner`
+    ):
+        super().__init__(dls, model, **kwargs)
+        self.recipe = get_recipe(recipe)
+
 # %% ../nbs/02_backbones.ipynb #bd3bfc84
 def preliminary_learner(
     data, # `LabeledData`, or your own fastai `DataLoaders`
@@ -170,7 +184,7 @@ def preliminary_learner(
     bf16:bool=None, # bfloat16 forward passes (default: where the device has them)
     channels_last:bool=True, # Memory layout of images
     **kwargs # For `Learner`
-)->Learner: # Train it with `.fit_recipe()`
+)->RecipeLearner: # Train it with `.fit_recipe()`
     "A fastai `Learner` for the preliminary network: plain cross-entropy on the noisy labels (paper, section 3)"
     recipe = get_recipe(recipe, epochs=epochs, bs=bs)
     if isinstance(data, LabeledData): dls = data.dls(labels, bs=recipe.bs, augment=recipe.augment, device=device)
@@ -182,9 +196,7 @@ def preliminary_learner(
     cbs = ([ChannelsLastBatch()] if channels_last else [])+([AutocastBF16()] if ifnone(bf16, bf16_supported(device)) else [])
     if torch.device(device).type=='cpu': cbs.append(TrimMemory())
     args = dict(loss_func=CrossEntropyLossFlat(flatten=labels is None or np.ndim(labels)==1), opt_func=partial(SGD, mom=.9, decouple_wd=False), lr=recipe.lr, wd=recipe.wd, metrics=accuracy)
-    learn = Learner(dls, model.to(device), cbs=cbs+L(kwargs.pop('cbs', None)), **merge(args, kwargs))
-    learn.recipe = recipe
-    return learn
+    return RecipeLearner(dls, model.to(device), recipe, cbs=cbs+L(kwargs.pop('cbs', None)), **merge(args, kwargs))
 
 # %% ../nbs/02_backbones.ipynb #11b821d1
 def cosine_restarts(
@@ -204,7 +216,7 @@ def cosine_restarts(
 
 # %% ../nbs/02_backbones.ipynb #31446730
 @patch
-def fit_recipe(self:Learner,
+def fit_recipe(self:RecipeLearner,
     cbs=None, # Further callbacks
 ):
     "Train by the recipe that the learner was made with"

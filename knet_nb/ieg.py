@@ -20,7 +20,7 @@ from .data import LabeledData
 from .loaders import BatchAug,Cutout,HFlip,PadCrop,TensorDL
 from .features import bf16_supported,find_head
 from .training import ChannelsLastBatch,EMA
-from .backbones import Recipe,get_recipe,make_backbone,preliminary_learner,recipes
+from .backbones import RecipeLearner,get_recipe,make_backbone,preliminary_learner
 
 # %% ../nbs/03_ieg.ipynb #a56a7e69
 @dataclass
@@ -92,8 +92,12 @@ class Views:
 
 # %% ../nbs/03_ieg.ipynb #7d6117da
 class TwoViewDL(TensorDL):
-    "Weak views as batches; `strong` and `idxs` are the strong views and the row numbers of the batch at hand"
-    def __init__(self, *args, views=None, ahead:int=8, **kwargs):
+    "Batches of weak views, labels, strong views and row numbers"
+    def __init__(self, *args,
+        views=None, # `Views`
+        ahead:int=8, # Batches that are augmented at a time
+        **kwargs # For `TensorDL`
+    ):
         super().__init__(*args, **kwargs)
         self.views,self.ahead = views,ahead
     def __iter__(self):
@@ -101,11 +105,10 @@ class TwoViewDL(TensorDL):
         for chunk in self.epoch_idxs().split(self.bs*self.ahead):
             x,y = self.dataset[chunk]
             weak = self.views.weak(x)
-            parts = [o.split(self.bs) for o in (chunk, weak, self.views.strong(weak), y)]
-            for self.idxs,w,s,t in zip(*parts):
-                self.strong = self.after_batch((s,))[0]
-                yield self.after_batch((w,t))
+            for w,t,s,i in zip(*[o.split(self.bs) for o in (weak, y, self.views.strong(weak), chunk)]):
+                yield *self.after_batch((w,t)),*self.after_batch((s,)),i
         self.after_iter()
+    def decode(self, b): return super().decode(b[:2]) # for `show_batch`
 
 # %% ../nbs/03_ieg.ipynb #eca00ded
 def normalize_rms(
@@ -309,8 +312,9 @@ def after_fit(self:IEG): self.net = self.along = self.params = None # a learner 
 # %% ../nbs/03_ieg.ipynb #c00450de
 @patch
 def before_batch(self:IEG):
-    self.learn.xb = tuple(map(self._plain, self.xb)); self.learn.yb = (self.yb[0].as_subclass(Tensor),)
-    self.strong = self._plain(self.dls.train.strong)
+    y,strong,self.idxs = self.yb
+    self.learn.xb,self.learn.yb = tuple(map(self._plain, self.xb)),(y.as_subclass(Tensor),)
+    self.strong = self._plain(strong)
 
 @patch
 def after_loss(self:IEG):
@@ -345,7 +349,7 @@ def _mixed(self:IEG, x, g, probe):
 # %% ../nbs/03_ieg.ipynb #b8e84397
 @patch
 def _watch(self:IEG, w, lam, y):
-    right = y==self.truth_dev[self.dls.train.idxs] if self.truth_dev is not None else torch.ones_like(y, dtype=torch.bool)
+    right = y==self.truth_dev[self.idxs] if self.truth_dev is not None else torch.ones_like(y, dtype=torch.bool)
     w = w*len(w)
     self.sums += torch.stack([(w*right).sum(), right.sum(), (w*~right).sum(), (~right).sum(), lam.sum(), torch.ones_like(lam).sum()])
 
@@ -357,8 +361,6 @@ def weight_wrong(self:IEG): return (self.sums[2]/self.sums[3]).item() # of wrong
 def share_believed(self:IEG): return (self.sums[4]/self.sums[5]).item() # share of the batch with λ = 1
 
 # %% ../nbs/03_ieg.ipynb #ab6bd9ef
-recipes['ieg'] = Recipe(171, 'restarts', lr=.1, wd=1e-4, bs=100, min_steps=1000) # 171 epochs of CIFAR-10 are the first eleven cycles
-
 @delegates(IEG.__init__, but=['truth'])
 def ieg_learner(
     data:LabeledData, # Without the probe (`split_probe`)
@@ -374,7 +376,7 @@ def ieg_learner(
     channels_last:bool=True, # Memory layout
     cbs=None, # Further callbacks
     **kwargs
-)->Learner: # Train it with `.fit_recipe()`; its model then has the averaged weights
+)->RecipeLearner: # Train it with `.fit_recipe()`; its model then has the averaged weights
     "A fastai `Learner` for the strong preliminary network (Zhang et al. 2020). Images only"
     if not data.is_image: raise ValueError(f"Zhang et al.'s method augments images; {data.name} has {data.shape[0]}-d vectors")
     if probe.x.shape[1:]!=data.x_train.shape[1:]: raise ValueError(f"probe images have shape {tuple(probe.x.shape[1:])}, the data {data.shape}")
