@@ -8,7 +8,8 @@ import knet_nb.clean.command as R
 from knet_nb.deploy import DeployedKNet
 from knet_nb.knet import KNet
 from knet_nb.clean.command import knet_clean,main
-from knet_nb.clean.page import label_report
+from knet_nb.clean import page as P
+from knet_nb.clean.page import issues_page,review_order
 from labelled import checksums,digits,fails,folder,page_data,png,quick,table
 
 pytestmark = pytest.mark.usefixtures('alone')
@@ -266,10 +267,10 @@ def test_one_is_no_plural(capsys):
     knet_clean('set', 'out', **quick|dict(epochs=1, quiet=False, skip_broken=True))
     said = capsys.readouterr().out
     assert ': 1 epoch\n' in said and '59 samples, 3 classes' in said and 'cannot be decoded and was left out' in said
-    label_report(frame(1, 1), 'a.html', images=[b'broken'])
+    issues_page(frame(1, 1), 'a.html', images=[b'broken'])
     d = page_data('a.html')
     assert d['subtitle']=='1 of 1 label looks wrong' and d['notes']==['1 image could not be read for a thumbnail.']
-    label_report(frame(3, 1), 'b.html', values=pd.DataFrame(np.zeros((3,13))), rows=2)
+    issues_page(frame(3, 1), 'b.html', values=pd.DataFrame(np.zeros((3,13))), rows=2)
     assert page_data('b.html')['notes']==['The page lists the 2 most doubtful of 3 samples (option rows).','The table shows 12 columns, 1 was left out.']
 
 def test_a_full_disk_leaves_the_old_results(monkeypatch):
@@ -277,9 +278,9 @@ def test_a_full_disk_leaves_the_old_results(monkeypatch):
     knet_clean('a.csv', 'out', quiet=True)
     was = {k:v for k,v in checksums('out').items() if 'stages' not in k}
     def full(*a, **k): raise OSError(28, 'No space left on device')
-    for broken in ('_to_csv','fill_page'):
+    for module,broken in ((R,'_to_csv'),(P,'fill_page')):
         with monkeypatch.context() as m:
-            m.setattr(R, broken, full)
+            m.setattr(module, broken, full)
             with pytest.raises(OSError): knet_clean('a.csv', 'out', fix='drop', quiet=True)
         assert {k:v for k,v in checksums('out').items() if 'stages' not in k}==was
 
@@ -344,25 +345,25 @@ def images(n):
 
 def test_thumbnails_left_out():
     d = frame(50)
-    label_report(d, 'a.html', images=images(50), thumbs=20, rows=30)
+    issues_page(d, 'a.html', images=images(50), thumbs=20, rows=30)
     got = page_data('a.html')
     assert len(got['thumbs'])==20 and len(got['rows'])==30
     assert any('30 most doubtful of 50' in n for n in got['notes']) and any('10 were left out' in n for n in got['notes'])
-    order = R.rank_issues(d)
+    order = review_order(d)
     assert [r[0] for r in got['rows']]==d.index[order[:30]].tolist()
     first = Image.open(io.BytesIO(base64.b64decode(got['thumbs'][0].split(',')[1])))
     assert (np.asarray(first)==images(50)[order[0]]).all()
-    label_report(d, 'b.html', images=[b'broken']*50)
+    issues_page(d, 'b.html', images=[b'broken']*50)
     assert any('50 images could not be read' in n for n in page_data('b.html')['notes'])
 
 def test_no_samples_and_no_issues():
-    label_report(frame(30, 0), 'a.html')
+    issues_page(frame(30, 0), 'a.html')
     got = page_data('a.html')
     assert got['matrix']['classes']==[] and ['flagged','0'] in got['numbers'] and ['estimated noise rate','0.0%'] in got['numbers']
-    label_report(frame(30).iloc[:0], 'b.html', classes=nasty)
+    issues_page(frame(30).iloc[:0], 'b.html', classes=nasty)
     assert page_data('b.html')['rows']==[]
-    with pytest.raises(ValueError, match='missing'): label_report(frame(30), 'c.html', classes=['cat'])
-    with pytest.raises(ValueError, match='30 samples|images'): label_report(frame(30), 'c.html', images=images(29))
+    with pytest.raises(ValueError, match='not among the 1 class'): issues_page(frame(30), 'c.html', classes=['cat'])
+    with pytest.raises(ValueError, match='30 samples|images'): issues_page(frame(30), 'c.html', images=images(29))
     assert not Path('c.html').exists()
 
 @pytest.fixture(scope='module')
@@ -397,8 +398,8 @@ def shot(page, name):
 
 def test_page_of_images(open_page):
     d = frame(10000, 9000)
-    label_report(d, 'a.html', images=images(40)*250, thumbs=100, title='Label issues: <b>set</b>')
-    ranked = d.iloc[R.rank_issues(d)]
+    issues_page(d, 'a.html', images=images(40)*250, thumbs=100, title='Label issues: <b>set</b>')
+    ranked = d.iloc[review_order(d)]
     page = open_page('a.html')
     names = lambda: page.locator('.card .name').all_text_contents()
     status = lambda: page.locator('#status').text_content()
@@ -440,7 +441,7 @@ def test_page_of_images(open_page):
     assert len(names())==24 and names()[-1].endswith('.png')
 
 def test_page_by_keyboard_and_for_screen_readers(open_page):
-    label_report(frame(200, 150), 'a.html', images=images(200))
+    issues_page(frame(200, 150), 'a.html', images=images(200))
     page = open_page('a.html')
     for role,name in (('heading','Samples'),('search','Filter and sort'),('combobox','Given label'),('combobox','Suggested label'),('searchbox','Search by file name'),
                       ('combobox','Sort by'),('checkbox','only flagged'),('status',None),('navigation','Pages')):
@@ -471,8 +472,8 @@ contrast = """() => {
 def test_page_in_both_themes(open_page, scheme, width):
     "Text that stands out, and nothing wider than the window"
     df,_ = table(60)
-    label_report(frame(60, 40), 'table.html', values=df.assign(text='a sentence that goes on for a while '*4), title='Label issues: table.csv')
-    label_report(frame(60, 40), 'images.html', images=images(60))
+    issues_page(frame(60, 40), 'table.html', values=df.assign(text='a sentence that goes on for a while '*4), title='Label issues: table.csv')
+    issues_page(frame(60, 40), 'images.html', images=images(60))
     for name in ('table','images'):
         page = open_page(f'{name}.html', color_scheme=scheme, viewport=dict(width=width, height=900))
         assert page.evaluate('document.documentElement.scrollWidth')<=width
@@ -486,7 +487,7 @@ def test_page_of_a_table(open_page):
     df,_ = table(60)
     df.loc[3,'name'] = '</td><script>document.title="broken"</script>'
     d = frame(60).reset_index(drop=True)
-    label_report(d, 'a.html', values=df)
+    issues_page(d, 'a.html', values=df)
     page = open_page('a.html')
     assert page.title()=='Label issues' and page.locator('.rows tbody tr').count()==60 and page.locator('img').count()==0
     heads = page.locator('.rows thead th').all_text_contents()
@@ -504,7 +505,7 @@ def test_page_of_the_command(open_page):
     shot(page, 'report-command')
 
 def test_page_without_scripts(browser):
-    label_report(frame(30), 'a.html')
+    issues_page(frame(30), 'a.html')
     c = browser.new_context(java_script_enabled=False, offline=True)
     page = c.new_page()
     page.goto(Path('a.html').resolve().as_uri())
