@@ -10,9 +10,11 @@ __all__ = ['backbones', 'recipes', 'n_weights', 'resnet20', 'cnn', 'resnet29', '
 
 # %% ../nbs/02_backbones.ipynb #a569794b
 import math
+from copy import deepcopy
 from dataclasses import dataclass,replace
 from fastai.basics import *
 from fastai.callback.schedule import ParamScheduler,SchedNo,combine_scheds
+import knet_nb.loaders # gives LabeledData its `dls`
 from .data import LabeledData
 from .features import bf16_supported
 from .training import AutocastBF16,ChannelsLastBatch,StopAtFit,TrimMemory
@@ -103,17 +105,26 @@ def mlp(
                          nn.Linear(w[-1],n_classes))
 
 # %% ../nbs/02_backbones.ipynb #cd0e048f
-backbones = dict(resnet20=resnet20, cnn=cnn, resnet29=resnet29)
+backbones = dict(resnet20=resnet20, cnn=cnn, resnet29=resnet29) # add your own: name -> function of (n_classes, in_channels)
 
 def make_backbone(
-    name:str, # 'resnet20', 'cnn', 'resnet29' or 'mlp'
+    backbone, # A name in `backbones` or 'mlp', a network, of which a copy is made, or a function of (n_classes, in_channels)
     data:LabeledData, # What it has to take
 )->nn.Module:
-    "A network by name, with the channels and classes of `data`"
-    if name=='mlp': return mlp(math.prod(data.shape), data.n_classes)
-    if name not in backbones: raise ValueError(f"unknown backbone {name!r}: known are {', '.join([*backbones,'mlp'])}; or pass a model")
-    if not data.is_image: raise ValueError(f"{name} takes images, {data.name} has {data.shape[0]}-d vectors: use 'mlp' (--backbone mlp)")
-    return backbones[name](data.n_classes, data.shape[0])
+    "A network for the channels (of vectors: columns) and classes of `data`. Raises `ValueError` for an unknown or unfit one"
+    if isinstance(backbone, nn.Module): return deepcopy(backbone)
+    L,c = data.n_classes,data.shape[0]
+    if isinstance(backbone, str):
+        if backbone=='mlp': return mlp(math.prod(data.shape), L)
+        if backbone in ('resnet20','cnn','resnet29') and not data.is_image:
+            raise ValueError(f"{backbone} takes images, {data.name} has {c}-d vectors: use 'mlp' (--backbone mlp)")
+    make = backbone if callable(backbone) else backbones.get(backbone) if isinstance(backbone, str) else None
+    if make is None:
+        known = ', '.join([*backbones,'mlp'])
+        raise ValueError(f"unknown backbone {backbone!r}: known are {known}; or give a network, or a function of (n_classes, in_channels)")
+    model = make(L, c)
+    if not isinstance(model, nn.Module): raise ValueError(f"the backbone's function must return an nn.Module, got {type(model).__name__}")
+    return model
 
 # %% ../nbs/02_backbones.ipynb #6ee3d1e2
 @dataclass(frozen=True)
@@ -150,7 +161,7 @@ def get_recipe(
 # %% ../nbs/02_backbones.ipynb #bd3bfc84
 def preliminary_learner(
     data, # `LabeledData`, or your own fastai `DataLoaders`
-    backbone='resnet20', # A name (`make_backbone`) or any model
+    backbone='resnet20', # A name, a network (a copy of it is trained) or a function: see `make_backbone`
     labels=None, # (n,) noisy labels (default: the data's training labels), or (n, L) soft labels
     recipe='fast', # A name in `recipes`, or a `Recipe`
     epochs:int=None, # Instead of the recipe's
@@ -165,7 +176,8 @@ def preliminary_learner(
     if isinstance(data, LabeledData): dls = data.dls(labels, bs=recipe.bs, augment=recipe.augment, device=device)
     elif labels is None: dls = data
     else: raise ValueError("labels go with LabeledData; your own DataLoaders have theirs already")
-    model = backbone if isinstance(backbone, nn.Module) else make_backbone(backbone, data)
+    if not isinstance(data, LabeledData) and not isinstance(backbone, nn.Module): raise ValueError("your own DataLoaders need a network of your own: only LabeledData says what a backbone has to take")
+    model = make_backbone(backbone, data)
     device = getattr(dls, 'device', None) or default_device()
     cbs = ([ChannelsLastBatch()] if channels_last else [])+([AutocastBF16()] if ifnone(bf16, bf16_supported(device)) else [])
     if torch.device(device).type=='cpu': cbs.append(TrimMemory())

@@ -11,7 +11,7 @@ __all__ = ['atomic_path', 'write_whole', 'checksum', 'save_tensors', 'load_tenso
 # %% ../nbs/00_files.ipynb #3c8541e4
 import hashlib,inspect,json,os,tempfile,time
 from contextlib import ExitStack,contextmanager,suppress
-from dataclasses import dataclass
+from dataclasses import dataclass,is_dataclass
 from fastai.basics import *
 from safetensors import SafetensorError,safe_open
 from safetensors.torch import save_file
@@ -106,7 +106,8 @@ def _source(o):
 def _refers_to(f):
     "Values that a function takes from around it: closures, defaults, and what its own module defines"
     around = inspect.getclosurevars(f)
-    own = {k:v for k,v in around.globals.items() if getattr(v, '__module__', f.__module__)==f.__module__ and not inspect.ismodule(v)}
+    elsewhere = lambda v: inspect.ismodule(v) or callable(v) and not isinstance(v, (nn.Module,partial)) and getattr(v, '__module__', None)!=f.__module__
+    own = {k:v for k,v in around.globals.items() if not elsewhere(v)}
     return own|around.nonlocals|{f'default {i}':v for i,v in enumerate(f.__defaults__ or ())}|(f.__kwdefaults__ or {})
 
 # %% ../nbs/00_files.ipynb #e2303ae5
@@ -121,6 +122,7 @@ def content_key(
     if isinstance(o, nn.Module):
         kinds = sorted({content_key(type(m), seen) for m in o.modules()})
         return key_of(repr(o), kinds, checksum({k:v.detach().cpu() for k,v in o.state_dict().items()}))
+    if is_dataclass(o) and not inspect.isclass(o): return key_of(type(o).__qualname__, content_key(vars(o), seen))
     if isinstance(o, partial): return key_of(content_key(o.func, seen), content_key([*o.args, o.keywords], seen))
     if not (inspect.isfunction(o) or inspect.isclass(o)): return key_of(type(o).__name__, repr(o))
     if o.__module__.partition('.')[0] in ('knet_nb','torch','torchvision','fastai'): return f'{o.__module__}.{o.__qualname__}'

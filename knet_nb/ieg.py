@@ -364,7 +364,7 @@ def ieg_learner(
     data:LabeledData, # Without the probe (`split_probe`)
     probe:Probe, # The clean samples
     labels=None, # (n,) noisy labels; `data.y_train` are then the true ones, and the learnt weights are compared with them
-    backbone='resnet29', # A name or any model
+    backbone='resnet29', # A name, a network (a copy of it is trained) or a function: see `make_backbone`
     recipe='ieg', # A name in `recipes`, or a `Recipe`
     epochs:int=None, # Instead of the recipe's
     bs:int=None, # Instead of the recipe's
@@ -381,7 +381,7 @@ def ieg_learner(
     r = get_recipe(recipe, epochs=epochs, bs=bs, lr=lr)
     views = Views(data.shape[1], data.hflip, policy)
     dls = data.dls(labels, bs=r.bs, augment=False, stats=(.5,.5), device=device, train_dl=partial(TwoViewDL, views=views))
-    model = backbone if isinstance(backbone, nn.Module) else make_backbone(backbone, data)
+    model = make_backbone(backbone, data)
     ieg = IEG(probe, None if labels is None else data.y_train, **kwargs)
     watch = [ValueMetric(ieg.share_believed)]+([ValueMetric(ieg.weight_right),ValueMetric(ieg.weight_wrong)] if labels is not None else [])
     return preliminary_learner(dls, model, recipe=r, device=device, bf16=False, channels_last=channels_last, cbs=[ieg,EMA()]+L(cbs), metrics=[accuracy,*watch])

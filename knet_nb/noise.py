@@ -286,23 +286,51 @@ def load_noise(
     except Exception as e: raise ValueError(f"{path} is not a noise file of knet_nb, or is damaged ({e})") from None
 
 # %% ../nbs/01_noise.ipynb #bb963409
-noise_names = ['uniform','uniform_exclusive','semantic','random_asymmetric','pairflip','toy','pdn',*(f'cifar10n_{k}' for k in cifar10n_kinds),'none']
+_matrices = dict( # name -> (data, rate, seed) -> transition matrix
+    uniform=lambda d,rate,seed: uniform_noise(d.n_classes, rate),
+    uniform_exclusive=lambda d,rate,seed: uniform_noise(d.n_classes, rate, include_self=False),
+    semantic=lambda d,rate,seed: semantic_noise(d.name, rate, d.n_classes),
+    random_asymmetric=lambda d,rate,seed: random_asymmetric_noise(d.n_classes, rate, seed),
+    pairflip=lambda d,rate,seed: pairflip_noise(d.n_classes, rate),
+    toy=lambda d,rate,seed: toy_noise(d.n_classes, rate),
+    pdn=lambda d,rate,seed: pdn_noise(d.x_train, d.y_train, rate, seed, d.n_classes),
+    none=lambda d,rate,seed: uniform_noise(d.n_classes, 0.))
 
+noise_names = [*_matrices,*(f'cifar10n_{k}' for k in cifar10n_kinds)]
+
+# %% ../nbs/01_noise.ipynb #c2e3b8d5
 def make_noise(
-    name:str, # One of `noise_names`
+    noise, # A name in `noise_names`, a matrix (L, L) or (n, L), a function of (labels, seed) -> noisy labels, or `NoisyLabels`
     data, # A `LabeledData` (`knet_nb.data`)
-    rate:float=.4, # Noise rate; human labels have their own
+    rate:float=.4, # Noise rate of a name; matrices, functions and human labels have their own
     seed:int=0, # Of the matrix and of the draw
-    exact:bool=False, # Fix the counts instead of drawing them
+    exact:bool=False, # Fix the counts instead of drawing them (names and matrices)
     root=None, # Where human labels are looked for (default: `KNET_DATA`)
 )->NoisyLabels:
-    "Noisy training labels of a set by the name of the noise"
-    L,y = data.n_classes,data.y_train
-    if name not in noise_names: raise ValueError(f"unknown noise {name!r}: known are {', '.join(noise_names)}")
-    if name.startswith('cifar10n_'): return cifar10n_labels(name[9:], y, root)
-    check_rate(rate)
-    if name=='pdn': return corrupt(y, pdn_noise(data.x_train, y, rate, seed, L), seed, exact, instance=True, note=f'pdn {rate}')
-    make = dict(uniform=lambda: uniform_noise(L, rate), uniform_exclusive=lambda: uniform_noise(L, rate, include_self=False),
-                semantic=lambda: semantic_noise(data.name, rate, L), random_asymmetric=lambda: random_asymmetric_noise(L, rate, seed),
-                pairflip=lambda: pairflip_noise(L, rate), toy=lambda: toy_noise(L, rate), none=lambda: uniform_noise(L, 0.))
-    return corrupt(y, make[name](), seed, exact, note='none' if name=='none' else f'{name} {rate}')
+    "Noisy training labels of a set. Raises `ValueError` for an unknown name, and for noise that does not fit the set"
+    y = data.y_train
+    if isinstance(noise, NoisyLabels): return _of_set(noise, data)
+    if callable(noise): return _call_noise(noise, data, seed)
+    if not isinstance(noise, str): return _corrupt(noise, y, data.n_classes, seed, exact, 'matrix')
+    if noise not in noise_names: raise ValueError(f"unknown noise {noise!r}: known are {', '.join(noise_names)}; or give a matrix or a function")
+    if noise.startswith('cifar10n_'): return cifar10n_labels(noise[9:], y, root)
+    T = _matrices[noise](data, check_rate(rate), seed)
+    return _corrupt(T, y, data.n_classes, seed, exact, 'none' if noise=='none' else f'{noise} {rate}')
+
+# %% ../nbs/01_noise.ipynb #d3f4c9e6
+def _corrupt(T, y, L, seed, exact, note):
+    "`corrupt` by rows of classes, (L, L), or of samples, (n, L)"
+    T = _check_rows(T, L)
+    if len(T) not in (L,len(y)): raise ValueError(f"a noise matrix has a row for each of {L} classes or {len(y)} samples, got shape {tuple(T.shape)}")
+    return corrupt(y, T, seed, exact, instance=len(T)!=L, note=note)
+
+def _call_noise(f, data, seed):
+    "What a function makes of the labels; one that draws without its seed is still decided by it"
+    with no_random(seed): noisy = f(data.y_train.clone(), seed)
+    if isinstance(noisy, NoisyLabels): return _of_set(noisy, data)
+    return NoisyLabels(noisy, data.y_train, data.n_classes, seed, note=getattr(f, '__name__', type(f).__name__))
+
+def _of_set(noisy, data):
+    "The same labels, if they belong to the set"
+    if noisy.n_classes==data.n_classes and noisy.clean.equal(data.y_train): return noisy
+    raise ValueError(f"these noisy labels belong to another set: their true labels are not those of {data.name}'s training samples")
