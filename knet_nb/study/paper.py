@@ -7,8 +7,9 @@ Docs: https://knet-nb.github.io/knet_nb/analysis.html.md"""
 # %% auto #0
 __all__ = ['paper_notes', 'block_cols', 'our_backbones', 'paper_results', 'k_label', 'by_k', 'paper_table', 'check_columns',
            'one_each', 'all_or_number', 'in_blocks', 'title_of', 'noise_title', 'block_title', 'block_label',
-           'over_seeds', 'compare', 'paper_layout', 'color_gains', 'at_asked_ks', 'block_layout', 'k_choice',
-           'group_styles', 'legend_below', 'plot_approximation', 'tsne_frame', 'corrected', 'plot_tsne']
+           'over_seeds', 'known_first', 'method_title', 'compare', 'paper_layout', 'color_gains', 'at_asked_ks',
+           'block_layout', 'k_choice', 'group_styles', 'legend_below', 'plot_approximation', 'tsne_frame', 'corrected',
+           'plot_tsne']
 
 # %% ../../nbs/07_analysis.ipynb #3c8541e4
 import hashlib
@@ -136,6 +137,11 @@ def over_seeds(
     base = res[res.method=='base'].set_index(by)['mean'].rename('base')
     return res.join(base, on=by).assign(gain=lambda d: d['mean']-d.base).drop(columns='base')
 
+# %% ../../nbs/07_analysis.ipynb #fc1c717d
+def known_first(names): return list(dict.fromkeys([*method_names, *names])) # of methods, in the order of tables
+
+def method_title(name): return method_names.get(name, f'+ {name}')
+
 # %% ../../nbs/07_analysis.ipynb #b1b81440
 our_backbones = dict(resnet20='resnet20', cnn='cnn', zhang='resnet29') # the paper's networks, and what they are called here
 
@@ -148,11 +154,11 @@ def compare(
     printed = paper_results().rename(columns=dict(dataset='data', network='backbone')).replace(dict(backbone=our_backbones))
     printed = over_seeds(printed, by).rename(columns=dict(mean='paper', gain='paper_gain'))
     res = ours.merge(printed[[*by,'method','k','paper','paper_gain']], how='left', on=[*by,'method','k'])
-    res['method'] = pd.Categorical(res.method, list(method_names))
+    res['method'] = pd.Categorical(res.method, known_first(res.method))
     cols = [*by,'method','k','ours','sd','seeds','paper','gain','paper_gain']
     return res.sort_values([*by,'method','k'], ignore_index=True)[cols]
 
-# %% ../../nbs/07_analysis.ipynb #1fee9561
+# %% ../../nbs/07_analysis.ipynb #8d0c94e7
 def _keeps(d, base, method, why):
     "What a method keeps, for the second column; of a block that has not been run the reason"
     if not len(d): return why if method=='base' else ''
@@ -164,7 +170,7 @@ def _paper_block(ours, p, why):
     for r in p.itertuples():
         d = ours[(ours.method==r.method)&(ours.k.fillna(0)==(0 if pd.isna(r.k) else r.k))]
         found = mean_sd(d.accuracy) if len(d) else 'not run'
-        yield dict(set=title_of(r.dataset), network=title_of(r.network), method=method_names[r.method], k=r.k,
+        yield dict(set=title_of(r.dataset), network=title_of(r.network), method=method_title(r.method), k=r.k,
                    kept=_keeps(d, base, r.method, why), text=f'{found} ({r.accuracy:.2f})', gain=d.accuracy.mean()-base.accuracy.mean())
 
 # %% ../../nbs/07_analysis.ipynb #3970b6b3
@@ -209,7 +215,7 @@ def at_asked_ks(
 # %% ../../nbs/07_analysis.ipynb #41df3ceb
 def _in_order(cells):
     "Blocks as they come, in each the methods as they are registered"
-    at = dict(block=cells.groupby(block_cols, sort=False).ngroup(), place=cells.method.map(list(method_names).index))
+    at = dict(block=cells.groupby(block_cols, sort=False).ngroup(), place=cells.method.map(known_first(cells.method).index))
     return cells.assign(**at).sort_values([*at,'k'], ignore_index=True)
 
 def block_layout(
@@ -218,7 +224,7 @@ def block_layout(
     "Accuracies in %, mean and spread over seeds, of all blocks"
     cells = _in_order(over_seeds(at_asked_ks(one_each(in_blocks(df), block_cols)), block_cols))
     titles = [block_title(b) for b in cells[block_cols].itertuples(index=False)]
-    cells = cells.assign(method=cells.method.map(method_names), **dict(zip(('set','noise','network'), zip(*titles))))
+    cells = cells.assign(method=cells.method.map(method_title), **dict(zip(('set','noise','network'), zip(*titles))))
     text,gain = [by_k(cells, ['set','noise','network','method'], o) for o in ('text','gain')]
     return text.fillna(''),gain
 
