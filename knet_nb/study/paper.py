@@ -93,10 +93,11 @@ def one_each(
     if len(twice): raise ValueError(_say_twice(twice, same))
     return df
 
-# %% ../../nbs/07_analysis.ipynb #f30697bd
+# %% ../../nbs/07_analysis.ipynb #e7ff220e
 block_cols = ['data','n_train','noise','rate','backbone','recipe'] # what a block is, besides what is the same for all
 
-def all_or_number(n): return 'all' if pd.isna(n) else f'{n:.0f}' # training samples; missing values in an index do not align
+def all_or_number(n): # of training samples, as a text: missing values in an index do not align
+    return n if isinstance(n, str) else 'all' if pd.isna(n) else f'{n:.0f}'
 
 def in_blocks(
     df:pd.DataFrame, # Rows of suites (`knet_nb.study.suite`)
