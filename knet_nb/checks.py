@@ -81,13 +81,13 @@ def encode_labels(
     codes:bool=False, # Are whole numbers codes already, places in `classes`? Other labels then go by their names
     missing:tuple=(), # What stands for no label, besides None and NaN: ('',) in a csv
     text_numbers:bool=False, # Is text that is numbers ordered as numbers? (In a csv all numbers are text)
-)->tuple: # (n,) int64 tensor; list of the L classes
+)->tuple: # (n,) int64 tensor; list (of codes: range) of the L classes
     "Numbers of labels, and the classes. Raises `ValueError` for labels that are missing, of mixed kinds, or not among `classes`"
     a = _label_array(labels)
     check_missing(a, where, missing)
     if codes and a.dtype.kind in 'iuf':
         y = check_labels(a, None if classes is None else len(classes))
-        return y,list(range(y.max().item()+1) if classes is None else classes)
+        return y,range(y.max().item()+1) if classes is None else list(classes)
     values = (a.astype(str) if codes else a).tolist()
     classes = list(_in_order([*dict.fromkeys(values)], text_numbers) if classes is None else classes)
     return _look_up(values, list(map(str, classes)) if codes else classes, where),classes

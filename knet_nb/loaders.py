@@ -21,8 +21,11 @@ class BatchAug(Transform):
     split_idx,order = 0,1
 
 class PadCrop(BatchAug):
-    "Pad every side by `pad` pixels of value `fill`, then crop each image back at its own random place"
-    def __init__(self, pad:int=4, fill:int=0): self.pad,self.fill = pad,fill
+    "Pad every side with a value, then crop each image back at its own random place"
+    def __init__(self,
+        pad:int=4, # Pixels on every side
+        fill:int=0, # Their value
+    ): self.pad,self.fill = pad,fill
     def encodes(self, x:TensorImage):
         b,c,h,w = x.shape
         dev,p = x.device,F.pad(x, [self.pad]*4, value=self.fill)
@@ -33,22 +36,31 @@ class PadCrop(BatchAug):
 
 # %% ../nbs/00g_loaders.ipynb #d026cf49
 class HFlip(BatchAug):
-    "Mirror each image with probability `p`"
+    "Mirror each image with a probability"
     order = 2
-    def __init__(self, p:float=.5): self.p = p
-    def encodes(self, x:TensorImage): return torch.where((torch.rand(len(x), device=x.device)<self.p).view(-1,1,1,1), x.flip(-1), x)
+    def __init__(self,
+        p:float=.5, # Probability
+    ): self.p = p
+    def encodes(self, x:TensorImage):
+        flip = (torch.rand(len(x), device=x.device)<self.p).view(-1,1,1,1)
+        return torch.where(flip, x.flip(-1), x)
 
+# %% ../nbs/00g_loaders.ipynb #6e0a81b7
 class Cutout(BatchAug):
-    "Fill a square of `size` pixels with `fill` in each image, its centre anywhere and clipped at the border (DeVries & Taylor 2017)"
+    "Fill a square in each image, its centre anywhere and clipped at the border (DeVries & Taylor 2017)"
     order = 3
-    def __init__(self, size:int=16, fill:int=0): self.size,self.fill = size,fill
+    def __init__(self,
+        size:int=16, # Side in pixels
+        fill:int=0, # Value of the pixels in it
+    ): self.size,self.fill = size,fill
     def encodes(self, x:TensorImage):
         b,_,h,w = x.shape
-        def hit(n):
-            start = torch.randint(n, (b,1), device=x.device)-self.size//2
-            i = torch.arange(n, device=x.device)
-            return (i>=start)&(i<start+self.size)
-        return x.masked_fill((hit(h)[:,:,None]&hit(w)[:,None,:])[:,None], self.fill)
+        rows,cols = self._hit(b, h, x.device),self._hit(b, w, x.device)
+        return x.masked_fill((rows[:,:,None]&cols[:,None,:])[:,None], self.fill)
+    def _hit(self, b, n, device): # (b, n) bool: which of n pixels lie in the square
+        start = torch.randint(n, (b,1), device=device)-self.size//2
+        i = torch.arange(n, device=device)
+        return (i>=start)&(i<start+self.size)
 
 # %% ../nbs/00g_loaders.ipynb #cd78fc64
 class TensorVector(TensorBase):
@@ -56,52 +68,86 @@ class TensorVector(TensorBase):
 
 class TensorItems:
     "Samples and targets on one device; indexing with a tensor gives a batch"
-    def __init__(self, x, y=None, vocab=None, split_idx=0):
+    def __init__(self,
+        x:Tensor, # (n, c, h, w) uint8 images or (n, d) float32 vectors
+        y:Tensor=None, # (n,) int64 labels or (n, L) distributions
+        vocab:list=None, # Class names, if the targets are classes
+        split_idx:int=0, # 0: a training set, augmented; 1: not
+    ):
         store_attr()
         self.xtype = TensorVector if x.ndim==2 else TensorImageBW if x.shape[1]==1 else TensorImage
     def __len__(self): return len(self.x)
-    def __getitem__(self, i):
-        xb = self.xtype(self.x[i])
-        if self.y is None: return (xb,)
-        yb = self.y[i]
-        return xb,TensorCategory(yb) if self.vocab is not None and yb.ndim<2 else yb
-    def to(self, device):
-        self.x = self.x.to(device)
-        if self.y is not None: self.y = self.y.to(device)
-    def decode(self, o, full=True):
-        if self.vocab is None: return o
-        return tuple(Category(self.vocab[int(v)]) if isinstance(v,TensorCategory) and v.ndim==0 else v for v in o)
     @property
     def c(self): return len(self.vocab)
+
+# %% ../nbs/00g_loaders.ipynb #1f93ab64
+@patch
+def __getitem__(self:TensorItems,
+    i:Tensor, # (b,) row numbers
+)->tuple: # The batch, of one or two tensors
+    "A batch; labels are categories"
+    xb = self.xtype(self.x[i])
+    if self.y is None: return (xb,)
+    yb = self.y[i]
+    return xb,TensorCategory(yb) if self.vocab is not None and yb.ndim<2 else yb
+
+@patch
+def to(self:TensorItems,
+    device, # Where samples and targets go
+):
+    "Move everything"
+    self.x = self.x.to(device)
+    if self.y is not None: self.y = self.y.to(device)
+
+@patch
+def decode(self:TensorItems,
+    o:tuple, # An item of a batch
+    full:bool=True, # As fastai calls it; not used
+)->tuple:
+    "The item with a class name in place of a label, for display"
+    if self.vocab is None: return o
+    is_label = lambda v: isinstance(v, TensorCategory) and v.ndim==0
+    return tuple(Category(self.vocab[int(v)]) if is_label(v) else v for v in o)
 
 # %% ../nbs/00g_loaders.ipynb #d5ff6bae
 class TensorDL(TfmdDL):
     "A `TfmdDL` over `TensorItems`: a batch is one index operation on the device, there are no workers"
-    def __init__(self, dataset, bs=128, shuffle=False, num_workers=0, **kwargs):
-        super().__init__(dataset, bs=bs, shuffle=shuffle, num_workers=0, **kwargs)
+    def __init__(self,
+        dataset:TensorItems, # Samples and targets
+        bs:int=128, # Batch size
+        shuffle:bool=False, # A new order every epoch?
+        num_workers:int=0, # Not used; `new` passes it
+        **kwargs # For `TfmdDL`
+    ): super().__init__(dataset, bs=bs, shuffle=shuffle, num_workers=0, **kwargs)
     def get_idxs(self): return torch.randperm(self.n) if self.shuffle else torch.arange(self.n)
     def __iter__(self):
         self.before_iter()
         for i in self.epoch_idxs().split(self.bs): yield self.after_batch(self.dataset[i])
         self.after_iter()
-    def epoch_idxs(self):
-        "Row numbers of an epoch's samples, on the device"
-        idxs = torch.as_tensor(self.get_idxs()).to(self.dataset.x.device)
-        return idxs[:len(self)*self.bs] if self.drop_last else idxs
-    def _one_pass(self):
-        old,self.after_batch.split_idx = self.after_batch.split_idx,1 # no augmentation, so looking at types draws no random numbers
-        its = self.after_batch(self.dataset[torch.arange(1, device=self.dataset.x.device)])
-        self.after_batch.split_idx = old
-        self._n_inp,self._types = 1,explode_types(its)
     def to(self, device):
         self.dataset.to(device)
         self.device = device
+
+# %% ../nbs/00g_loaders.ipynb #c93a1e87
+@patch
+def epoch_idxs(self:TensorDL)->Tensor:
+    "Row numbers of an epoch's samples, on the device"
+    idxs = torch.as_tensor(self.get_idxs()).to(self.dataset.x.device)
+    return idxs[:len(self)*self.bs] if self.drop_last else idxs
+
+@patch
+def _one_pass(self:TensorDL):
+    "What fastai learns from a first batch; without augmentation, so that looking at types draws no random numbers"
+    old,self.after_batch.split_idx = self.after_batch.split_idx,1
+    its = self.after_batch(self.dataset[torch.arange(1, device=self.dataset.x.device)])
+    self.after_batch.split_idx = old
+    self._n_inp,self._types = 1,explode_types(its)
 
 # %% ../nbs/00g_loaders.ipynb #1ccd1409
 def channel_stats(
     x:Tensor, # (n, c, h, w) uint8 images or (n, d) float vectors
 )->tuple: # mean and std, (c,) in [0, 1] units for images, (d,) for vectors
-    "Mean and standard deviation of each channel or column"
+    "Mean and standard deviation of each channel or column; of a constant one the deviation is 1"
     if x.ndim==2: return x.mean(0),_no_zero(x.std(0))
     v = torch.arange(256., dtype=torch.float64)/255
     n = torch.stack([x[:,c].flatten().bincount(minlength=256) for c in range(x.shape[1])]).double().cpu()
@@ -111,6 +157,7 @@ def channel_stats(
 
 def _no_zero(std): return torch.where(std>1e-8, std, torch.ones_like(std))
 
+# %% ../nbs/00g_loaders.ipynb #e2c94b18
 @Normalize
 def encodes(self, x:TensorVector): return (x-self.mean)/self.std
 @Normalize
@@ -119,24 +166,16 @@ def decodes(self, x:TensorVector): return x*self.std.to(x.device)+self.mean.to(x
 # %% ../nbs/00g_loaders.ipynb #757514f2
 class TensorDataLoaders(DataLoaders):
     "`DataLoaders` of `TensorDL`s"
-    def test_dl(self, items, with_labels=False, bs=None, **kwargs):
-        "Batches of new samples (tensor, array, or list of images), normalised and not augmented; pass `(x, y)` if `with_labels`"
-        x,y = items if with_labels else (items,None)
-        if isinstance(x, (list,tuple,L)): x = np.stack([np.asarray(o) for o in x])
-        x = as_samples(x, 'items')
-        if x.shape[1:]!=self.train.dataset.x.shape[1:]:
-            raise ValueError(f"items have shape {tuple(x.shape[1:])}, the training samples {tuple(self.train.dataset.x.shape[1:])}")
-        ds = TensorItems(x, None if y is None else check_labels(y, self.c), self.vocab, split_idx=1)
-        return _eval_dl(self.valid, ds, bs)
-    def train_eval(self, bs=None):
-        "The training samples in order, without augmentation: what features are read from"
-        ds = self.train.dataset
-        return _eval_dl(self.valid, TensorItems(ds.x, ds.y, ds.vocab, split_idx=1), bs)
 
-def _eval_dl(dl, ds, bs=None):
-    res = dl.new(ds, bs=bs or dl.bs, shuffle=False, drop_last=False)
-    res.to(dl.device)
-    return res
+def _transforms(data, augment, pad, cutout, stats):
+    "Augmentations of a training batch, what every batch undergoes first, and the mean and std of the last step"
+    as_stat = lambda s: torch.as_tensor(s, dtype=torch.float32).expand(data.shape[0])
+    mean,std = channel_stats(data.x_train) if stats is None else map(as_stat, stats)
+    if not data.is_image: return [],[],(mean,std)
+    pad = ifnone(pad, data.shape[1]//8)
+    augs = ([PadCrop(pad)] if pad else [])+([HFlip()] if data.hflip else []) if augment else []
+    if cutout: augs.append(Cutout(cutout))
+    return augs,[IntToFloatTensor()],(mean.view(1,-1,1,1),std.view(1,-1,1,1))
 
 # %% ../nbs/00g_loaders.ipynb #bbf44fc0
 @patch
@@ -156,30 +195,54 @@ def dls(self:LabeledData,
     y = self.y_train if labels is None else check(labels, self.n_classes)
     check_lengths(self.x_train, y, 'train')
     if bs<1: raise ValueError(f"bs must be at least 1, got {bs}")
-    device = torch.device(device) if device is not None else default_device()
-    mean,std = channel_stats(self.x_train) if stats is None else [torch.as_tensor(s, dtype=torch.float32).expand(self.shape[0]) for s in stats]
-    tfms,augs = [],[]
-    if self.is_image:
-        pad = ifnone(pad, self.shape[1]//8)
-        augs = ([PadCrop(pad)] if pad else [])+([HFlip()] if self.hflip else []) if augment else []
-        augs += [Cutout(cutout)] if cutout else []
-        tfms,mean,std = [IntToFloatTensor()],mean.view(1,-1,1,1),std.view(1,-1,1,1)
-    parts = [TensorItems(self.x_train, y, self.classes, 0), TensorItems(self.x_test, self.y_test, self.classes, 1)]
-    n = len(y)
-    dl = [f(ds, bs=min(b,n), shuffle=s, drop_last=s, after_batch=tfms+a+[Normalize(mean,std)])
-          for f,ds,b,s,a in zip((train_dl,TensorDL), parts, (bs,val_bs), (True,False), (augs,[]))]
-    res = TensorDataLoaders(*dl)
-    for o in dl: o.to(device)
-    res.device = device
+    augs,tfms,stats = _transforms(self, augment, pad, cutout, stats)
+    def loader(cls, x, y, bs, train):
+        after = tfms+(augs if train else [])+[Normalize(*stats)]
+        return cls(TensorItems(x, y, self.classes, split_idx=1-train), bs=bs, shuffle=train, drop_last=train, after_batch=after)
+    n = len(self.x_train)
+    res = TensorDataLoaders(loader(train_dl, self.x_train, y, min(bs,n), True), loader(TensorDL, self.x_test, self.y_test, min(val_bs,n), False))
+    res.device = torch.device(ifnone(device, default_device()))
+    for o in res.loaders: o.to(res.device)
     return res
+
+# %% ../nbs/00g_loaders.ipynb #2e61c8f0
+@patch
+def _like_valid(self:TensorDataLoaders, x, y, vocab, bs):
+    "A loader as that of the test samples, over others"
+    dl = self.valid
+    res = dl.new(TensorItems(x, y, vocab, split_idx=1), bs=bs or dl.bs, shuffle=False, drop_last=False)
+    res.to(dl.device)
+    return res
+
+@patch
+def train_eval(self:TensorDataLoaders,
+    bs:int=None, # Batch size (default: that of the test samples)
+)->TensorDL:
+    "The training samples in order, without augmentation: what features are read from"
+    ds = self.train.dataset
+    return self._like_valid(ds.x, ds.y, ds.vocab, bs)
+
+# %% ../nbs/00g_loaders.ipynb #8f52d0b3
+@patch
+def test_dl(self:TensorDataLoaders,
+    items, # New samples: tensor, array or list of images; with `with_labels` a pair (samples, labels)
+    with_labels:bool=False, # Are there labels?
+    bs:int=None, # Batch size (default: that of the test samples)
+    **kwargs # As fastai calls it; not used
+)->TensorDL:
+    "Batches of new samples, normalised and not augmented. Raises `ValueError` for another shape than that of the training samples"
+    x,y = items if with_labels else (items,None)
+    if isinstance(x, (list,tuple,L)): x = np.stack([np.asarray(o) for o in x])
+    x = as_samples(x, 'items')
+    new,known = [tuple(o.shape[1:]) for o in (x,self.train.dataset.x)]
+    if new!=known: raise ValueError(f"items have shape {new}, the training samples {known}")
+    return self._like_valid(x, None if y is None else check_labels(y, self.c), self.vocab, bs)
 
 # %% ../nbs/00g_loaders.ipynb #67290cab
 @dispatch
 def show_batch(x:TensorVector, y, samples, ctxs=None, max_n=9, **kwargs):
     "Points of two columns in the plane, coloured by class; other vectors as a frame"
-    if x.shape[1]!=2:
-        df = pd.DataFrame([list(o[0].numpy())+[str(v) for v in o[1:]] for o in samples[:max_n]])
-        return display_df(df)
+    if x.shape[1]!=2: return display_df(pd.DataFrame([list(o[0].numpy())+[str(v) for v in o[1:]] for o in samples[:max_n]]))
     ax = ctxs[0] if ctxs else plt.subplots(figsize=(4,3.5))[1]
     for c in sorted({str(o[1]) for o in samples}):
         p = np.stack([o[0].numpy() for o in samples if str(o[1])==c])

@@ -14,8 +14,8 @@ from fastai.basics import *
 from matplotlib.colors import ListedColormap,to_hex,to_rgb
 
 # %% ../nbs/00d_plots.ipynb #d9b294dd
-palette = dict(blue='#0072B2', orange='#E69F00', green='#009E73', pink='#CC79A7', sky='#56B4E9',
-               vermilion='#D55E00', yellow='#F0E442', black='#000000') # Okabe-Ito
+palette = dict(blue='#0072B2', orange='#E69F00', green='#009E73', pink='#CC79A7', sky='#56B4E9', # Okabe-Ito
+               vermilion='#D55E00', yellow='#F0E442', black='#000000')
 neutral = '#555555' # lines that mark a place, and what is compared with
 
 # %% ../nbs/00d_plots.ipynb #dd6ea0be
@@ -32,9 +32,13 @@ def css_color(
     r,g,b = [round(255*c) for c in to_rgb(color)]
     return f'rgba({r},{g},{b},{alpha:.2f})'
 
-# %% ../nbs/00d_plots.ipynb #592f7c10
-_no_green = [[.367322,.860646,-.227968],[.280085,.672501,.047413],[-.011820,.042940,.968881]] # Machado et al. 2009, severity 1
+# %% ../nbs/00d_plots.ipynb #94bd9251
+_no_green = [[.367322,.860646,-.227968],[.280085,.672501,.047413],[-.011820,.042940,.968881]] # Machado et al. 2009
 _no_red = [[.152286,1.052583,-.204868],[.114503,.786281,.099216],[-.003882,-.048116,1.051998]]
+_cones = [[.4122214708,.5363325363,.0514459929],[.2119034982,.6806995451,.1073969566], # Ottosson 2020
+          [.0883024619,.2817188376,.6299787005]]
+_oklab = [[.2104542553,.7936177850,-.0040720468],[1.9779984951,-2.4285922050,.4505937099],
+          [.0259040371,.7827717662,-.8086757660]]
 
 def _looks(
     rgb, # (m, 3) sRGB in [0, 1]
@@ -43,13 +47,12 @@ def _looks(
     rgb = np.asarray(rgb)
     light = np.where(rgb<=.04045, rgb/12.92, ((rgb+.055)/1.055)**2.4)
     seen = np.stack([light, light@np.transpose(_no_green), light@np.transpose(_no_red)]).clip(0, 1)
-    cones = np.cbrt(seen@np.transpose([[.4122214708,.5363325363,.0514459929],[.2119034982,.6806995451,.1073969566],[.0883024619,.2817188376,.6299787005]]))
-    return cones@np.transpose([[.2104542553,.7936177850,-.0040720468],[1.9779984951,-2.4285922050,.4505937099],[.0259040371,.7827717662,-.8086757660]])
+    return np.cbrt(seen@np.transpose(_cones))@np.transpose(_oklab)
 
-# %% ../nbs/00d_plots.ipynb #77822087
+# %% ../nbs/00d_plots.ipynb #cec64a37
 @lru_cache
 def _more_colors(n):
-    "The palette and what follows it, each the farthest from white and all before it; never so pale or dark that points get lost"
+    "The palette and what follows it, each the farthest from white and all before it; neither very pale nor very dark"
     grid = np.stack(np.meshgrid(*[np.linspace(0, 1, 13)]*3), -1).reshape(-1, 3)
     grid = grid[(_looks(grid)[0,:,0]>.35)&(_looks(grid)[0,:,0]<.8)]
     taken,seen = list(palette.values()),_looks(grid)
@@ -64,7 +67,7 @@ def _more_colors(n):
 def colors_for(
     n:int, # Classes, groups, blocks
 )->list: # n texts '#RRGGBB'
-    "As many different colours: Okabe-Ito's, then each as far as possible from all before it. A group keeps its own whatever n is"
+    "Different colours: Okabe-Ito's, then each as far as possible from all before it; the same first ones for any n"
     return _more_colors(n)[:n]
 
 # %% ../nbs/00d_plots.ipynb #63cc34a5
@@ -110,7 +113,8 @@ def plot_transition(
     ax = ax or plt.subplots(figsize=(min(9, 1.6+.42*n),)*2, layout='constrained')[1]
     ax.imshow(T, cmap='Blues', vmin=0, vmax=1)
     for i,j in (T>=.005).nonzero().tolist() if n<=20 else []:
-        ax.text(j, i, f'{100*T[i,j]:.0f}', ha='center', va='center', fontsize=8, color='white' if T[i,j]>.55 else 'black')
+        color = 'white' if T[i,j]>.55 else 'black'
+        ax.text(j, i, f'{100*T[i,j]:.0f}', ha='center', va='center', fontsize=8, color=color)
     _name_ticks(ax, list(classes or range(n)))
     ax.set(xlabel='given label', ylabel='true class')
     ax.set_title(title, parse_math=False)
@@ -148,7 +152,8 @@ def plot_regions(
     names = list(range(1+max(c.max(), y.max()))) if classes is None else classes
     colors = colors_for(len(names))
     if predict is not None:
-        ax.imshow(c.view(n_grid, n_grid), cmap=ListedColormap(colors), vmin=-.5, vmax=len(colors)-.5, alpha=.35, extent=frame, origin='lower')
+        look = dict(cmap=ListedColormap(colors), vmin=-.5, vmax=len(colors)-.5, alpha=.35)
+        ax.imshow(c.view(n_grid, n_grid), extent=frame, origin='lower', **look)
     some = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:n_points]
     for i,(name,color) in enumerate(zip(names, colors)):
         ax.scatter(*x[some][y[some]==i].T, s=9, color=color, edgecolors='white', linewidths=.3, label=str(name))
