@@ -34,9 +34,10 @@ def as_samples(
         raise ValueError(f"{name}: images must be uint8 in 0..255, got {x.dtype}; "
                          "from floats in [0, 1]: (x*255).round().astype('uint8')")
     if x.ndim==3: return x[:,None]
-    if x.ndim!=4: raise ValueError(f"{name}: expected (n, d), (n, h, w), (n, h, w, c) or (n, c, h, w), got shape {tuple(x.shape)}")
+    got = f"got shape {tuple(x.shape)}"
+    if x.ndim!=4: raise ValueError(f"{name}: expected (n, d), (n, h, w), (n, h, w, c) or (n, c, h, w), {got}")
     if x.shape[1] not in (1,3) and x.shape[-1] in (1,3): x = x.permute(0,3,1,2).contiguous()
-    if x.shape[1] not in (1,3): raise ValueError(f"{name}: images must have 1 or 3 channels, got shape {tuple(x.shape)}")
+    if x.shape[1] not in (1,3): raise ValueError(f"{name}: images must have 1 or 3 channels, {got}")
     return x
 
 # %% ../nbs/00f_data.ipynb #4a3de6fe
@@ -50,15 +51,15 @@ class LabeledData:
     classes:list # Class names, in the order of the labels
     name:str='data' # For titles and run folders
     hflip:bool=True # Is a mirrored image still of its class? (Not so for digits)
-    clean_test:bool=True # Is the test part a set of its own? (Not so if it was set aside from samples with wrong labels)
+    clean_test:bool=True # Is the test part a set of its own? (Not so if it was set aside from noisy samples)
 
     def __post_init__(self):
         self.classes = [str(c) for c in self.classes]
         for part in ('train','test'): self._check_part(part)
         shapes = [tuple(x.shape[1:]) for x in (self.x_train,self.x_test)]
         if shapes[0]!=shapes[1]: raise ValueError(f"train samples have shape {shapes[0]}, test samples {shapes[1]}")
-        empty = [c for c,n in zip(self.classes, self.y_train.bincount(minlength=self.n_classes)) if n==0]
-        if empty: raise ValueError(f"no training sample of class {', '.join(empty)}: leave the class out or add samples")
+        none = ', '.join(c for c,n in zip(self.classes, self.y_train.bincount(minlength=self.n_classes)) if n==0)
+        if none: raise ValueError(f"no training sample of class {none}: leave the class out or add samples")
 
 # %% ../nbs/00f_data.ipynb #fa541fc1
 @patch
@@ -90,7 +91,7 @@ def subset(self:LabeledData,
     n_test:int=None, # Test samples to keep (default: all)
     seed:int=0, # Of the draw
 )->LabeledData: # With the classes in the same proportions
-    "A stratified random part of the data, for quick runs. Raises `ValueError` for fewer samples than classes, or more than there are"
+    "A stratified random part, for quick runs. Raises `ValueError` for fewer samples than classes, or more than there are"
     i,j = self._draw(self.y_train, n_train, 'n_train', seed),self._draw(self.y_test, n_test, 'n_test', seed)
     return replace(self, x_train=self.x_train[i], y_train=self.y_train[i], x_test=self.x_test[j], y_test=self.y_test[j])
 
@@ -101,7 +102,8 @@ def _draw(self:LabeledData, y, n, what, seed):
     if not self.n_classes<=n<=len(y):
         raise ValueError(f"{what} must be between {self.n_classes} (one a class) and {len(y)}, got {n}")
     if len(y)-n<self.n_classes: return torch.arange(n)
-    return torch.from_numpy(np.sort(train_test_split(np.arange(len(y)), train_size=n, stratify=y, random_state=seed)[0]))
+    i,_ = train_test_split(np.arange(len(y)), train_size=n, stratify=y, random_state=seed)
+    return torch.from_numpy(np.sort(i))
 
 # %% ../nbs/00f_data.ipynb #3e3336c6
 def from_arrays(
@@ -131,7 +133,8 @@ def _codes(y, classes):
     given = classes is not None
     y,classes = encode_labels(y, classes, codes=True)
     if given or y.max()<len(y): return y,classes
-    raise ValueError(f"labels go up to {y.max().item()}, with {len(y)} samples: number the classes from 0, without gaps")
+    raise ValueError(f"labels go up to {y.max().item()}, with {len(y)} samples: "
+                     "number the classes from 0, without gaps")
 
 def _set_apart(x, y, classes, test_size, seed):
     "Samples and labels of the train and of the test part"
@@ -156,9 +159,10 @@ def pick_column(
     "The named column, or the only candidate. Raises `ValueError` if it is unknown or there are several"
     if named is not None and named not in columns:
         raise ValueError(f"{path} has no column {named!r}.{did_you_mean(named, columns)} It has {some_of(columns, 12)}")
-    if named is None and len(candidates)>1:
-        raise ValueError(f"{path}: which column is the {what}? {some_of(candidates)} could be: name it with {what}= (--{what})")
-    return named if named is not None else first(candidates)
+    if named is not None: return named
+    if len(candidates)<2: return first(candidates)
+    raise ValueError(f"{path}: which column is the {what}? {some_of(candidates)} could be: "
+                     f"name it with {what}= (--{what})")
 
 # %% ../nbs/00f_data.ipynb #b622c57b
 def parquet_classes(
@@ -174,8 +178,8 @@ def _columns(columns, image, label, where):
     "The columns of images or vectors and of labels"
     def one(named, known, what):
         found = pick_column(named, [c for c in known if c in columns][:1], columns, what, where)
-        if found is None: raise ValueError(f"{where}: which column is the {what}? Name it with {what}=; there are {some_of(columns, 12)}")
-        return found
+        if found is not None: return found
+        raise ValueError(f"{where}: which column is the {what}? Name it with {what}=; there are {some_of(columns, 12)}")
     return one(image, image_columns, 'image'),one(label, label_columns, 'label')
 
 def _arrays(df, image, label, where, folder='.', size=None, start=0):
@@ -189,14 +193,14 @@ def _arrays(df, image, label, where, folder='.', size=None, start=0):
 # %% ../nbs/00f_data.ipynb #b187d370
 def from_frame(
     df:pd.DataFrame, # One row a sample
-    image:str=None, # Column of images: paths, bytes, {bytes, path}, PIL images, arrays; or of vectors (default: 'image', 'img', ...)
+    image:str=None, # Column of images, as `open_image` takes them, or of vectors (default: 'image', 'img', ...)
     label:str=None, # Column of labels (default: 'label', 'labels', 'target', ...)
     test:pd.DataFrame=None, # The same for the test part
     folder='.', # What relative image paths are relative to
     size:int=None, # Resize images to size x size
     **kwargs # For `from_arrays`: classes, name, hflip, test_size, seed
 )->LabeledData:
-    "`LabeledData` from a DataFrame. Raises `ValueError` naming the row of an image that does not decode or a missing label"
+    "`LabeledData` from a DataFrame. Raises `ValueError` naming the row of a broken image or a missing label"
     parts = {'the frame':df}|({} if test is None else {'the test frame':test})
     arrays = [_arrays(o, *_columns(list(o), image, label, where), where, folder, size) for where,o in parts.items()]
     return from_arrays(*concat(*arrays), **kwargs)
@@ -222,7 +226,8 @@ def from_npz(
     path = Path(path)
     with reading(path, 'npz'), np.load(path, allow_pickle=False) as z: a = {k:z[k] for k in z.files}
     x,y = first(k for k in ('x_train','x') if k in a),first(k for k in ('y_train','y') if k in a)
-    if x is None or y is None: raise ValueError(f"{path} needs the arrays x_train and y_train (or x and y), it has {', '.join(a)}")
+    if x is None or y is None:
+        raise ValueError(f"{path} needs the arrays x_train and y_train (or x and y), it has {', '.join(a)}")
     kwargs = dict(name=path.stem, classes=a['classes'].tolist() if 'classes' in a else None)|kwargs
     return from_arrays(a[x], a[y], a.get('x_test'), a.get('y_test'), **kwargs)
 
@@ -289,7 +294,11 @@ def from_parquet(
     return _keep(read, train+test, path.stem, image, label, size, clean_test=bool(test), **kwargs)
 
 # %% ../nbs/00f_data.ipynb #11317d7f
-def subfolders(path): return sorted(p for p in Path(path).iterdir() if p.is_dir() and not p.name.startswith('.'))
+def subfolders(
+    path, # A folder
+)->list: # Of paths, sorted
+    "The folders in a folder that are not hidden"
+    return sorted(p for p in Path(path).iterdir() if p.is_dir() and not p.name.startswith('.'))
 
 def class_images(
     root, # root/CLASS/*.png
@@ -303,15 +312,17 @@ def from_folder(
     size:int=None, # Resize images to size x size
     **kwargs # For `from_arrays`
 )->LabeledData:
-    "`LabeledData` from a folder with one subfolder a class; decoded images are cached. Raises `FileNotFoundError` without images"
+    "`LabeledData` of class folders; decoded images are cached. Raises `FileNotFoundError` without images"
     path = Path(path)
     subs = subfolders(path)
     parts = split_parts(subs) if any(p.name.lower()=='train' for p in subs) else ([path],[])
     train,test = [[o for root in part for o in class_images(root)] for part in parts]
     if not train:
-        raise FileNotFoundError(f"{path} has no images in class folders: expected {path}/train/CLASS/*.png or {path}/CLASS/*.png")
+        raise FileNotFoundError(f"{path} has no images in class folders: "
+                                f"expected {path}/train/CLASS/*.png or {path}/CLASS/*.png")
     def arrays(found):
-        return _arrays(pd.DataFrame(found, columns=['image','label']), 'image', 'label', str(path), '', size) if found else (None,None)
+        if not found: return None,None
+        return _arrays(pd.DataFrame(found, columns=['image','label']), 'image', 'label', str(path), '', size)
     files = [f for f,_ in train+test]
     return _keep(lambda: (*arrays(train),*arrays(test),None), files, path.name, size, clean_test=bool(test), **kwargs)
 
@@ -360,6 +371,7 @@ def _read_cifar10(d, part):
     d = CIFAR10(Path(d).parent, train=part=='train')
     return d.data,d.targets
 
+# %% ../nbs/00f_data.ipynb #62506507
 def _read_idx(d, part):
     from torchvision.datasets.mnist import read_image_file,read_label_file
     from torchvision.datasets.utils import extract_archive
@@ -399,11 +411,12 @@ def data_roots(
         raise FileNotFoundError(f"the data root {root} is not a folder: check root= (--root) or KNET_DATA")
     return [Path(root).expanduser(),downloads]
 
+# %% ../nbs/00f_data.ipynb #1d7bb84e
 def local_path(
     name:str, # A set's name
     root=None, # Where to look (default: `KNET_DATA`)
 )->Path: # Or None
-    "Where a local copy of a set lies: parquet, torchvision's folder, an image folder or an npz below `root`, `KNET_DATA` or the downloads"
+    "Where a local copy of a set lies: parquet, torchvision's folder, an image folder or an npz below one of `data_roots`"
     for r in data_roots(root):
         if (p := _find_torchvision(name, r)): return p
         d = r/name
@@ -422,7 +435,7 @@ def _download(name):
         else: tv.FashionMNIST(d, download=True)
     except (OSError,RuntimeError) as e:
         raise ConnectionError(f"{name} is not in a local root and could not be downloaded ({e}). Is there a network? "
-                              f"Otherwise put the set into a folder and name it with root= (--root) or KNET_DATA") from None
+                              "Otherwise put the set into a folder and name it with root= (--root) or KNET_DATA") from None
     return _find_torchvision(name, d)
 
 # %% ../nbs/00f_data.ipynb #c0bc4a12
@@ -451,7 +464,8 @@ def _load_named(name, root):
     return _from_torchvision(name, path) if of_torchvision else _load_path(path, name=name),path
 
 def _load_path(path, **kwargs):
-    if not path.exists(): raise FileNotFoundError(f"{str(path)!r} is neither a known set ({', '.join(_sets)}) nor a file or folder")
+    if not path.exists():
+        raise FileNotFoundError(f"{str(path)!r} is neither a known set ({', '.join(_sets)}) nor a file or folder")
     if path.suffix=='.npz': return from_npz(path, **kwargs)
     if path.suffix=='.parquet' or path.is_dir() and any(path.rglob('*.parquet')): return from_parquet(path, **kwargs)
     if path.is_dir(): return from_folder(path, **kwargs)

@@ -73,10 +73,14 @@ def open_image(
 def _of_array(a, shown, span=None):
     if shown: return PIL.Image.fromarray(as_pixels(a, span))
     last = channels_last(a)
-    return PIL.Image.fromarray(last if last.dtype==np.uint8 else as_numpy(a)) # of other numbers, PIL says which it has a mode for
+    return PIL.Image.fromarray(last if last.dtype==np.uint8 else as_numpy(a)) # PIL knows which others it can hold
 
 # %% ../nbs/00c_images.ipynb #b0eef767
-def grey_or_rgb(im): return im.convert('L' if im.mode in ('1','L','I;16') else 'RGB') # an image of PIL
+def grey_or_rgb(
+    im:PIL.Image.Image, # In any mode
+)->PIL.Image.Image: # Mode L or RGB
+    "Grey as grey, anything else as RGB"
+    return im.convert('L' if im.mode in ('1','L','I;16') else 'RGB')
 
 def _decode(cell, folder, size, mode):
     "(h, w[, 3]) uint8 of one image"
@@ -140,10 +144,11 @@ def to_png(
     size:int, # Pixels of the longer side
 )->bytes:
     "PNG of an image of PIL"
-    im.thumbnail((size,size), PIL.Image.Resampling.LANCZOS) # only ever smaller
+    how = PIL.Image.Resampling
+    im.thumbnail((size,size), how.LANCZOS) # only ever smaller
     im = PIL.ImageOps.exif_transpose(im)
     im = im.convert('L' if im.mode in ('1','L') else 'RGBA' if im.has_transparency_data else 'RGB')
-    if max(im.size)<size: im = im.resize([max(1, round(o*size/max(im.size))) for o in im.size], PIL.Image.Resampling.BICUBIC)
+    if max(im.size)<size: im = im.resize([max(1, round(o*size/max(im.size))) for o in im.size], how.BICUBIC)
     f = io.BytesIO(); im.save(f, 'png')
     return f.getvalue()
 
@@ -156,8 +161,8 @@ def check_files(
     for i in sorted({*range(min(5, n)), *range(n)[-1:]}):
         o = images[i]
         if not isinstance(o, (str,Path)) or Path(o).is_file(): continue
-        where = '' if Path(o).is_absolute() else f" in {Path.cwd()}: say in which folder it is, [folder/p for p in paths]"
-        raise FileNotFoundError(f"images, row {i}: there is no file {str(o)!r}{where}")
+        here = f" in {Path.cwd()}: say in which folder it is, [folder/p for p in paths]"
+        raise FileNotFoundError(f"images, row {i}: there is no file {str(o)!r}{'' if Path(o).is_absolute() else here}")
 
 # %% ../nbs/00c_images.ipynb #c21fdf78
 class Pictures:

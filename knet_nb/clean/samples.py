@@ -49,7 +49,8 @@ def __len__(self:Samples): return len(self.labels)
 def folder(self:Samples): return self.path if self.path.is_dir() else self.path.parent # of relative image paths
 
 @patch(as_prop=True)
-def names(self:Samples): return self.ids.path.tolist() if 'path' in self.ids else [f'row {i}' for i in self.ids.row] # for errors
+def names(self:Samples): # for errors
+    return self.ids.path.tolist() if 'path' in self.ids else [f'row {i}' for i in self.ids.row]
 
 # %% ../../nbs/08b_samples.ipynb #11e146c1
 def _open_table(path):
@@ -59,21 +60,23 @@ def _open_table(path):
         text = dict(dtype=str, keep_default_na=False, encoding='utf-8-sig')
         head = pd.read_csv(path, header=None, nrows=1, **text).iloc[0].tolist()
         df = pd.read_csv(path, **text)
-    double = [c for c in head if head.count(c)>1]
-    if not isinstance(df.index, pd.RangeIndex): raise ValueError(f"{path}: its rows have more fields than its first line has names ({len(head)})")
-    if double: raise ValueError(f"{path} has {head.count(double[0])} columns {double[0]!r}: rename one")
+    if not isinstance(df.index, pd.RangeIndex):
+        raise ValueError(f"{path}: its rows have more fields than its first line has names ({len(head)})")
+    double = first(c for c in head if head.count(c)>1)
+    if double is not None: raise ValueError(f"{path} has {head.count(double)} columns {double!r}: rename one")
     if len(head)<2: raise ValueError(f"{path} has one column, {head[0]!r}: are its columns separated by commas?")
     return df.set_axis(head, axis=1) # pandas gives names to columns without
-
-def _column(t, name): return t[name].to_pandas() if isinstance(t, pa.Table) else t[name] # as a Series
 
 # %% ../../nbs/08b_samples.ipynb #8af3a49f
 _missing = '','na','n/a','nan','null','none','?' # in a csv, a number that is not there
 
-def _filled(col): return col[col.notna()&~col.astype(str).str.strip().str.lower().isin(_missing)]
+def _column(t, name): return t[name].to_pandas() if isinstance(t, pa.Table) else t[name] # as a Series
+
+def _filled(col): return col[col.notna()&~col.astype(str).str.strip().str.lower().isin(_missing)] # rows with a value
 
 def _like_image(path): return Path(path).suffix.lower() in image_extensions
 
+# %% ../../nbs/08b_samples.ipynb #042ea136
 def column_kinds(
     table, # A pyarrow table, or a frame of strings (csv)
 )->dict: # Column -> 'number', 'vector', 'image' or 'other'
@@ -105,7 +108,7 @@ def number_classes(
     names:list=None, # Of classes that are numbered, if there are any
     path='', # For errors
 )->tuple: # (n,) int64, names
-    "Class numbers and class names, in the order of numbers or of names. Raises `ValueError` for a missing label, naming its row"
+    "Class numbers and names, in order. Raises `ValueError` naming the row of a missing label"
     check_missing(values, path, ('',))
     v = values if values.dtype.kind in 'iuf' else values.astype(object).astype(str)
     y,classes = encode_labels(v, where=path, text_numbers=True)
@@ -115,7 +118,9 @@ def number_classes(
     return y.numpy(),[str(names[c]) for c in classes]
 
 # %% ../../nbs/08b_samples.ipynb #9ea3637c
-def _fractions(names): v = pd.to_numeric(pd.Series(names), errors='coerce'); return bool(v.notna().all() and (v%1!=0).any())
+def _fractions(names): # are they numbers, and some of them not whole?
+    v = pd.to_numeric(pd.Series(names), errors='coerce')
+    return bool(v.notna().all() and (v%1!=0).any())
 
 def _could_be_labels(t, kinds):
     "Column -> number of values, those with the fewest first and text before numbers"
@@ -123,6 +128,7 @@ def _could_be_labels(t, kinds):
     could = {c:len(v) for c,v in found.items() if 2<=len(v)<=len(t)/2 and (len(v)<=20 or not _fractions(v))}
     return dict(sorted(could.items(), key=lambda o: (o[1],kinds[o[0]]=='number')))
 
+# %% ../../nbs/08b_samples.ipynb #1e165b78
 def _label_hint(t, but=None):
     "Which columns could be the label, as the end of a sentence"
     kinds = {c:k for c,k in column_kinds(t).items() if c!=but}
@@ -146,10 +152,13 @@ def _no_classes(s, odd, few):
     return (f"{no} column {s.label!r} has {L:,} different {'numbers' if odd else 'values'} in {n:,} rows ({few}): "
             f"name the column of classes with label= (--label); {_label_hint(s.source, s.label)}")
 
+# %% ../../nbs/08b_samples.ipynb #1f363900
 def _check_classes(s):
     "Raises `ValueError` for labels that are no classes; notes what is odd about others"
     n,L = len(s),len(s.classes)
-    if L<2: raise ValueError(f"{s.path}: all {counted(n, 'sample')} have the label {s.classes[0]!r}; at least two classes are needed")
+    if L<2:
+        raise ValueError(f"{s.path}: all {counted(n, 'sample')} have the label {s.classes[0]!r}; "
+                         "at least two classes are needed")
     if n<5: raise ValueError(f"{s.path}: only {counted(n, 'sample')}; neighbours need more")
     once,odd = int((np.bincount(s.labels)==1).sum()),_fractions(s.classes)
     few = some_of([f'{float(c):.4g}' if odd else c for c in s.classes], 3)
@@ -170,6 +179,7 @@ def _why_id(name, col):
     names = whole and col.nunique()==len(col) and name.endswith(('_id','Id','ID'))
     return 'an id' if names or name.lower()=='id' else None
 
+# %% ../../nbs/08b_samples.ipynb #3e77f08e
 def _why_not(name, kind, col):
     "Why a column is no feature unless it is named; None for one that is"
     if kind=='number':
@@ -191,8 +201,10 @@ def match_columns(
     res = []
     for p in pattern.split(','):
         found = [p] if p in columns else fnmatch.filter(columns, p.strip())
-        if not found: raise ValueError(f"{path}: no column fits {p.strip()!r}.{did_you_mean(p, columns)} There are {some_of(columns, 12)}")
         res += found
+        if found: continue
+        meant = did_you_mean(p, columns)
+        raise ValueError(f"{path}: no column fits {p.strip()!r}.{meant} There are {some_of(columns, 12)}")
     return list(dict.fromkeys(res))
 
 # %% ../../nbs/08b_samples.ipynb #7c8fbfa5
@@ -205,9 +217,11 @@ def numeric_columns(
     bad = ~np.isfinite(num)
     if not bad.any(): return torch.from_numpy(num)
     i,j = np.argwhere(bad)[0]
-    raise ValueError(f"{path}, row {i}, counted from 0: column {df.columns[j]!r} has no finite number ({df.iloc[i,j]!r}; "
-                     f"{counted(bad[:,j].sum(), 'row')}): fill it in, or choose columns with features= (--features)")
+    what = f"no finite number ({df.iloc[i,j]!r}; {counted(bad[:,j].sum(), 'row')})"
+    raise ValueError(f"{path}, row {i}, counted from 0: column {df.columns[j]!r} has {what}: "
+                     "fill it in, or choose columns with features= (--features)")
 
+# %% ../../nbs/08b_samples.ipynb #fa5930cf
 def _standardise(x):
     "Float32 columns (n, d) of mean 0 and deviation 1, and (mean, std) in float64, which the stored model takes over"
     mean,std = x.mean(0),x.std(0)
@@ -222,11 +236,12 @@ def _vector(v):
     except (ValueError,TypeError): return np.zeros(0)
     return a if a.ndim==1 else np.zeros(0)
 
+# %% ../../nbs/08b_samples.ipynb #209b3ee9
 def vector_column(
     col:pd.Series, # Lists or arrays, or their text
     path='', # For errors
 )->Tensor: # (n, d) float32
-    "A column of vectors as rows. Raises `ValueError` naming the row of one that is missing, unreadable or of another length"
+    "A column of vectors as rows. Raises `ValueError` naming the row of one that is missing or of another length"
     rows = [_vector(v) for v in col]
     d = len(rows[0])
     for i,r in enumerate(rows):
@@ -265,8 +280,9 @@ def decode_images(
     bad = [i for i,w in enumerate(why) if w]
     if not bad: raise
     if len(bad)==len(cells) or not skip_broken:
-        raise ValueError(f"{len(bad)} of {counted(len(cells), 'image')} cannot be decoded: {some_of([f'{names[i]} ({why[i]})' for i in bad], 3)}; "
-                         f"repair or remove them, or leave them out with skip_broken=True (--skip-broken){_from_0(names)}")
+        some = some_of([f'{names[i]} ({why[i]})' for i in bad], 3)
+        raise ValueError(f"{len(bad)} of {counted(len(cells), 'image')} cannot be decoded: {some}; repair or remove "
+                         f"them, or leave them out with skip_broken=True (--skip-broken){_from_0(names)}")
     ok = np.delete(ok, bad)
     return stack_images([cells[i] for i in ok], 'images', folder, size),ok
 
@@ -284,14 +300,17 @@ def _learn_from_images(s, files, size, skip_broken, column=None):
     s.notes.append(f"Features: learned from the images, at {w}x{h} pixels{_not_used(s)}")
     return s
 
+# %% ../../nbs/08b_samples.ipynb #63cba364
 def _keep_rows(s, ok):
     "Leaves out the samples whose images could not be decoded, and says which"
     names,bad = s.names,sorted({*range(len(s))}-{*ok.tolist()})
     if bad:
         some,was = some_of([names[i] for i in bad]),'was' if len(bad)==1 else 'were'
         s.notes.append(f"{len(bad)} of {len(s)} images cannot be decoded and {was} left out: {some}{_from_0(names)}")
-    lost = sorted({*range(len(s.classes))}-{*s.labels[ok].tolist()})
-    if lost: raise ValueError(f"no image of class {s.classes[lost[0]]} can be decoded: repair its images, or leave the class out")
+    lost = np.setdiff1d(range(len(s.classes)), s.labels[ok])
+    if len(lost):
+        raise ValueError(f"no image of class {s.classes[lost[0]]} can be decoded: "
+                         "repair its images, or leave the class out")
     s.labels,s.rows,s.ids = s.labels[ok],s.rows[ok],s.ids.iloc[ok].reset_index(drop=True)
     s.images = [s.images[i] for i in ok]
 
@@ -309,7 +328,8 @@ def _class_root(path):
     "The folder of class folders: `path` or its `train`. Raises `FileNotFoundError` without an image in one"
     root = first(p for p in subfolders(path) if p.name.lower()=='train' and subfolders(p)) or path
     if _has_images(root): return root
-    raise FileNotFoundError(f"{path} has no images in class folders: expected {path}/CLASS/*.png. For a table, name its .csv or .parquet file")
+    raise FileNotFoundError(f"{path} has no images in class folders: expected {path}/CLASS/*.png. "
+                            "For a table, name its .csv or .parquet file")
 
 # %% ../../nbs/08b_samples.ipynb #313d0d8c
 def read_folder(
@@ -317,28 +337,32 @@ def read_folder(
     size:int=None, # Resize images to size x size (default: only if they differ or are large)
     skip_broken:bool=False, # Leave out images that cannot be decoded?
 )->Samples:
-    "Images in class folders, in the order of their paths. Raises `FileNotFoundError` if there are none, `ValueError` for broken ones"
+    "Images in class folders, by path. Raises `FileNotFoundError` without any, `ValueError` for broken ones"
     path = Path(path)
     root = _class_root(path)
     files,labels = zip(*class_images(root))
     names = [f.relative_to(path).as_posix() for f in files]
     y,classes = encode_labels(labels)
-    s = Samples(path, pd.DataFrame(dict(path=pd.Series(names, dtype=object))), y.numpy(), classes, np.arange(len(y)), images=names)
+    ids = pd.DataFrame(dict(path=pd.Series(names, dtype=object)))
+    s = Samples(path, ids, y.numpy(), classes, np.arange(len(y)), images=names)
     if root!=path: s.notes.append(f"Only the part {root.name}/ was looked at")
     return _learn_from_images(_check_classes(s), files, size, skip_broken)
 
 # %% ../../nbs/08b_samples.ipynb #6c49f2b8
 def _choose(kinds, label, features, embedding, image, path):
     "What the features are (named, vectors, images or numbers), their columns, and the column of images, for thumbnails"
+    if features and embedding:
+        raise ValueError("give features= (--features) or embedding= (--embedding), not both: "
+                         f"got {features!r} and {embedding!r}")
     columns = list(kinds)
-    def of(k): return [c for c,v in kinds.items() if v==k and c!=label]
-    if features and embedding: raise ValueError(f"give features= (--features) or embedding= (--embedding), not both: got {features!r} and {embedding!r}")
+    vectors,images = [[c for c in columns if kinds[c]==k and c!=label] for k in ('vector','image')]
     pick_column(image, [], columns, 'image', path) # is there such a one?
-    pics = image if image is not None or len(of('image'))!=1 else of('image')[0]
+    pics = image if image is not None or len(images)!=1 else images[0]
     if features: return 'named',match_columns(features, columns, path),pics
-    vector = pick_column(embedding, of('vector') if image is None or len(of('vector'))==1 else [], columns, 'embedding', path)
+    if image is not None and len(vectors)>1: vectors = [] # then it is the image that is meant
+    vector = pick_column(embedding, vectors, columns, 'embedding', path)
     if vector is not None: return 'vectors',[vector],pics
-    pics = pick_column(image, of('image'), columns, 'image', path)
+    pics = pick_column(image, images, columns, 'image', path)
     return 'numbers' if pics is None else 'images',[],pics
 
 # %% ../../nbs/08b_samples.ipynb #a3b8f4a0
@@ -355,6 +379,7 @@ def _set_columns(s, kinds, how, cols, pics):
     raise ValueError(f"{s.path}: no column has numbers, vectors or images that tell samples apart, "
                      f"beside the label {s.label!r}; it has {reasons(s.unused)}")
 
+# %% ../../nbs/08b_samples.ipynb #b3c77e32
 def _name_by_path(s, col):
     "Images, and their paths as names if they have one"
     s.images = col.tolist()
@@ -370,7 +395,7 @@ def _files_of(s):
 def read_table(
     path, # A .csv or .parquet file
     label:str=None, # Column of labels (default: the only one of label, labels, target, class, y)
-    features:str=None, # Numeric columns, by name or pattern, separated by commas (default: all that may tell, if there is no other feature)
+    features:str=None, # Numeric columns, by name or pattern, separated by commas (default: all, without other features)
     embedding:str=None, # Column of vectors (default: the only one)
     image:str=None, # Column of images (default: the only one); features are learned from it if there are no others
     size:int=None, # Resize images to size x size (default: only if they differ or are large)
@@ -384,15 +409,17 @@ def read_table(
     how,cols,pics = _choose(kinds, s.label, features, embedding, image, path)
     _set_columns(s, kinds, how, cols, pics)
     if pics is not None: _name_by_path(s, _column(t, pics))
-    return _learn_from_images(s, _files_of(s), size, skip_broken, pics) if how=='images' else _read_features(s, kinds, how)
+    if how!='images': return _read_features(s, kinds, how)
+    return _learn_from_images(s, _files_of(s), size, skip_broken, pics)
 
 # %% ../../nbs/08b_samples.ipynb #40564517
 def _read_labels(path, t, label):
     "Samples that have labels and no features yet"
     if not len(t): raise ValueError(f"{path} has no rows")
-    y,classes = number_classes(_column(t, label), parquet_classes(path, label) if isinstance(t, pa.Table) else None, path)
-    n = len(y)
-    return _check_classes(Samples(path, pd.DataFrame(dict(row=range(n))), y, classes, np.arange(n), source=t, label=label))
+    names = parquet_classes(path, label) if isinstance(t, pa.Table) else None
+    y,classes = number_classes(_column(t, label), names, path)
+    ids,rows = pd.DataFrame(dict(row=range(len(y)))),np.arange(len(y))
+    return _check_classes(Samples(path, ids, y, classes, rows, source=t, label=label))
 
 def _read_features(s, kinds, how):
     "The numbers or vectors of the samples' columns, values for the page, and a note on what was used"
@@ -408,6 +435,7 @@ def _read_features(s, kinds, how):
     if s.images is None: s.shown = _values(s, kinds)
     return s
 
+# %% ../../nbs/08b_samples.ipynb #fb479f0d
 def _values(s, kinds):
     "Values for the page, columns that are no features first; no vectors"
     other = [c for c,k in kinds.items() if c!=s.label and c not in s.columns and k in ('number','other')]
@@ -418,13 +446,15 @@ def _values(s, kinds):
 def check_data(
     data, # A folder, .csv or .parquet
 )->Path: # `data`
-    "Raises `FileNotFoundError` for a path that is not there or a folder without images, `ValueError` for another kind of file. Reads nothing"
+    "Raises `FileNotFoundError` for no file or no images, `ValueError` for another kind of file. Reads nothing"
     path = Path(data).expanduser()
     if not path.exists(): raise FileNotFoundError(f"no such file or folder: {path}")
     if path.is_dir(): _class_root(path)
-    elif path.suffix.lower() not in ('.csv','.parquet'): raise ValueError(f"{path}: expected a folder of images, a .csv or a .parquet")
+    elif path.suffix.lower() not in ('.csv','.parquet'):
+        raise ValueError(f"{path}: expected a folder of images, a .csv or a .parquet")
     return path
 
+# %% ../../nbs/08b_samples.ipynb #a0d057be
 def read_samples(
     data, # A folder, .csv or .parquet
     label:str=None, # Column of labels: see `read_table` for this and the next three
@@ -438,8 +468,9 @@ def read_samples(
     path,columns = check_data(data),dict(label=label, features=features, embedding=embedding, image=image)
     if not path.is_dir(): return read_table(path, **columns, size=size, skip_broken=skip_broken)
     named = first(n for n,v in columns.items() if v is not None)
-    if named: raise ValueError(f"{named}= (--{named}) names a column of a table, {path} is a folder: its labels are its subfolders")
-    return read_folder(path, size, skip_broken)
+    if named is None: return read_folder(path, size, skip_broken)
+    raise ValueError(f"{named}= (--{named}) names a column of a table, {path} is a folder: "
+                     "its labels are its subfolders")
 
 # %% ../../nbs/08b_samples.ipynb #65f20595
 fixes = 'suggest','drop','keep'
@@ -448,7 +479,7 @@ def fix_labels(
     samples:Samples, # What was read
     suggested:np.ndarray, # (n,) class numbers
     flagged:np.ndarray, # (n,) bool
-    fix:str='suggest', # suggest: take the suggested label; drop: leave the sample out; keep: leave its label, and add a column `is_issue`
+    fix:str='suggest', # suggest: take the suggested label; drop: leave it out; keep: mark it in a column `is_issue`
 ): # A frame, or a pyarrow table if the samples came from one
     "The samples' table, or for a folder paths and labels, with the flagged labels fixed"
     s = samples
@@ -471,6 +502,7 @@ def mark_column(
     while mark in cols: mark += '_'
     return mark
 
+# %% ../../nbs/08b_samples.ipynb #3b58af4a
 def _relabel(t, label, rows, like, flagged):
     "Some rows of a table with the labels of others"
     if not isinstance(t, pa.Table):
