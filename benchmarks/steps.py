@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from knet_nb.data import load_data
 from knet_nb.study.results import environment
 from knet_nb.noise import make_noise
-from knet_nb.clean.command import Cleaning
+from knet_nb.clean.command import CleanOptions,Cleaning
 from knet_nb.clean.samples import Samples
 from common import results_folder,write_rows
 
@@ -23,9 +23,9 @@ def one(n, noise, rate, least, seed):
     y,true = make_noise(noise, d, rate, seed).labels.numpy(),d.y_train.numpy()
     s = Samples(Path('digits'), pd.DataFrame(dict(row=range(n))), y, d.classes, np.arange(n), x=d.x_train)
     with tempfile.TemporaryDirectory() as tmp:
-        c = Cleaning(s, Path(tmp), hflip=False, seed=seed, device='cpu', verbose=False)
+        c = Cleaning(s, CleanOptions('digits', tmp, no_flip=True, seed=seed, device='cpu'))
         c.recipe = replace(c.recipe, min_steps=least)
-        issues = c.issues()[0]
+        issues = c.issues()
     left = np.where(issues.is_issue, issues.suggested, y)!=true
     epoch = max(1, n//c.recipe.bs)
     return dict(n=n, noise=noise, rate=rate, least=least, seed=seed, steps=c.recipe.n_epochs(epoch)*epoch,
