@@ -71,7 +71,7 @@ class Verdict:
     most:float=float('nan') # largest mean of a block
     by_block:pd.Series=field(default=None, repr=False, compare=False) # Does it hold, by block
 
-# %% ../../nbs/07b_claims.ipynb #1e790102
+# %% ../../nbs/07b_claims.ipynb #bb591723
 def judge(
     diff:pd.Series, # By block and seed
     holds=None, # (block mean) -> bool (default: above 0)
@@ -82,8 +82,8 @@ def judge(
     mean,half = by_block.mean(),half_interval(by_block)
     if not len(mean): return Verdict('not tested', unit=unit)
     ok,effect = mean.map(holds or (lambda m: m>0)),mean.mean()
-    return Verdict(in_words(ok), effect, effect-half, effect+half, unit, seeds=int(by_block.size().min()), blocks=len(mean),
-                   holding=int(ok.sum()), least=mean.min(), most=mean.max(), by_block=ok)
+    return Verdict(in_words(ok), effect, effect-half, effect+half, unit, int(by_block.size().min()), len(mean), int(ok.sum()),
+                   least=mean.min(), most=mean.max(), by_block=ok)
 
 # %% ../../nbs/07b_claims.ipynb #5d67b82e
 def most_seeds(
@@ -121,7 +121,8 @@ def gain(
 
 # %% ../../nbs/07b_claims.ipynb #ff14b787
 @claim('kNet improves the preliminary network',
-       "kNet always improves the preliminary network, on all data sets and in all noise regimes (section 4, Tables 2-5)",
+       "kNet always improves the preliminary network, on all data sets and in all noise regimes "
+       "(section 4, Tables 2-5)",
        "kNet can repair a head, not features. It gains most where the head lags behind its features, "
        "as after a training that is broken off; after one that fits every label there is little left to gain.")
 def improves(df):
@@ -130,7 +131,8 @@ def improves(df):
 
 @claim('kNN improves the preliminary network',
        "Except for k = 1, kNN too improves the preliminary networks, for some values of k (section 4, Tables 2-5)",
-       "Many neighbours outvote wrong labels as long as the right class leads among them; where its lead is narrow, kNN loses.")
+       "Many neighbours outvote wrong labels as long as the right class leads among them; "
+       "where its lead is narrow, kNN loses.")
 def knn_improves(df):
     "Accuracy of kNN at the k chosen without clean labels, minus that of the base, above 0"
     return judge(gain(df, method='knn'))
@@ -143,12 +145,12 @@ def replaces(df):
     "Accuracy of kNet minus that of kNN, both at the k chosen without clean labels, not below 0"
     return judge(measured(df, 'knet', 'chosen')-measured(df, 'knn', 'chosen'), lambda m: m>=0)
 
-# %% ../../nbs/07b_claims.ipynb #c0a44ea4
+# %% ../../nbs/07b_claims.ipynb #444fa377
 @claim('kNN collapses at k = 1, kNet does not',
        "kNN with k = 1 fails miserably; kNet is as good there as elsewhere (section 4.1)",
-       "One neighbour's label is wrong even more often than labels are, as it can be of another class too; kNet has learnt "
-       "the mean of such votes. In a network that has memorised every label the nearest sample mostly has the label that "
-       "the network gives anyway, and k = 1 loses little.")
+       "One neighbour's label is wrong even more often than labels are, as it can be of another class too; "
+       "kNet has learnt the mean of such votes. In a network that has memorised every label the nearest sample mostly "
+       "has the label that the network gives anyway, and k = 1 loses little.")
 def collapse(df):
     "At k = 1, kNN more than 5 points below the base and kNet at most 1, in most seeds"
     knn,net = [gain(df, k=1, method=m) for m in ('knn','knet')]
@@ -166,10 +168,11 @@ def insensitive(df):
     net,knn = [range_over_ks(measured(df, m, 'table')) for m in ('knet','knn')]
     return most_seeds(net, (net<1)&(net<knn))
 
-# %% ../../nbs/07b_claims.ipynb #f5a41f8b
+# %% ../../nbs/07b_claims.ipynb #a4d72726
 @claim('kNet approximates kNN best near k = 50 to 60',
        "There is a large gap at low k, and the minimum is achieved at around 50 or 60 (section 4, Figure 3)",
-       "The gap is the sampling noise of a vote, which shrinks with k, plus the bias of a vote from far away, which grows.")
+       "The gap is the sampling noise of a vote, which shrinks with k, plus the bias of a vote from far away, "
+       "which grows.")
 def best_k(df):
     ("The k, of 1, 11, ..., 101, at which the mean absolute difference between kNet's and kNN's distributions is least "
      "(the grid ends at 101): it lies between 41 and 71")
@@ -181,7 +184,8 @@ def best_k(df):
        "The maximum value is almost identical for both methods, except for k = 1 (section 4, Figure 3)",
        "A vote of one has a maximum of 1, whatever the distribution behind it.")
 def maxima(df):
-    "Mean largest probability of kNN minus that of kNet: within 0.05 for all k from 11 on, and above 0.05 at k = 1, in most seeds"
+    ("Mean largest probability of kNN minus that of kNet: within 0.05 for all k from 11 on, "
+     "and above 0.05 at k = 1, in most seeds")
     d = measured(df, 'knn', col='top')-measured(df, 'knet', col='top')
     k = d.index.get_level_values('k')
     many,one = d[k>=11].abs().groupby([*block_cols,'seed']),d[k==1].droplevel('k')
@@ -197,7 +201,8 @@ def fixed_one(df):
     return judge(measured(df, 'fixed_knet', 1)-measured(df, 'knet', 'chosen'), lambda m: m>=0)
 
 @claim('Fixed kNet with k = 1 improves the preliminary network',
-       "Fixed kNet always improves the preliminary networks, and with k = 1 it is consistently excellent (section 4, Tables 2-5)",
+       "Fixed kNet always improves the preliminary networks, and with k = 1 it is consistently excellent "
+       "(section 4, Tables 2-5)",
        "The nearest other sample's label is a poor target where many labels are wrong; "
        "what is gained in spite of that is what a fresh head gains.")
 def fixed_one_improves(df):
@@ -229,10 +234,11 @@ def footprint(df):
     floats = measured(df, 'knn', 'chosen', 'floats')
     return with_verdict(judge(floats/weights, unit='floats a weight'), judge(weights, lambda m: m<=5000))
 
-# %% ../../nbs/07b_claims.ipynb #512be6e1
+# %% ../../nbs/07b_claims.ipynb #510df6ff
 @claim("Classes are better separated in kNet's hidden layer",
        "kNet provides a better class separation and concentration (section 4, Figure 4)",
-       "A few units that are trained to give the distribution of labels keep what separates classes, and drop much of the rest.")
+       "A few units that are trained to give the distribution of labels keep what separates classes, "
+       "and drop much of the rest.")
 def separated(df):
     ("Silhouette of the true classes of 2,000 test samples in kNet's hidden layer (largest k), "
      "minus that in the standardised features, above 0")
@@ -304,13 +310,13 @@ def beats_finishing(df):
      "minus that of the base at the end of the same training, above 0")
     return judge(against_finishing(df))
 
-# %% ../../nbs/07b_claims.ipynb #20d1174f
+# %% ../../nbs/07b_claims.ipynb #635a54ad
 @claim('Neighbours that the network has not seen vote better',
        "(Beyond the paper: there the votes are those of memorised samples)",
        "A network places memorised samples with their given class, and others where their image belongs.")
 def unseen(df):
-    ("Accuracy of kNet on a third of 7,500 samples that was held out, minus that of kNet on 5,000 that were learnt from, "
-     "each against its own base, above 0")
+    ("Accuracy of kNet on a third of 7,500 samples that was held out, "
+     "minus that of kNet on 5,000 that were learnt from, each against its own base, above 0")
     apart = dict(held_out=1/3)
     apart = measured(df, 'knet', 'chosen', **apart)-measured(df, 'base', **apart)
     apart = apart.rename({'7500':'5000'}, level='n_train')
@@ -343,17 +349,17 @@ def verdict_grid(
     found = {name:f(df).by_block for name,f in claims.items()}
     return pd.DataFrame({k:v for k,v in found.items() if v is not None}).T
 
-# %% ../../nbs/07b_claims.ipynb #998f1807
+# %% ../../nbs/07b_claims.ipynb #f81d4910
 def plot_verdicts(
     df:pd.DataFrame, # Rows of suites
 )->plt.Axes:
-    "A mark for each claim and block: a disc where it holds, a ring where it does not, none where it has not been tested"
+    "A mark for each claim and block: a disc where it holds, a ring where it does not, none where it is not tested"
     g = verdict_grid(df)
     ax = plt.subplots(figsize=(4.2+.36*g.shape[1],2.6+.32*len(g)), layout='constrained')[1]
     for v,color,label in ((True,method_colors['knn'],'holds'),(False,method_colors['knet'],'does not')):
         y,x = (g==v).values.nonzero()
         ax.scatter(x, y, s=75, facecolors=color if v else 'none', edgecolors=color, lw=1.6, label=label)
-    ax.set(xticks=range(g.shape[1]), yticks=range(len(g)), yticklabels=g.index, xlim=(-.6,g.shape[1]-.4), ylim=(len(g)-.4,-.6))
+    ax.set(xticks=range(g.shape[1]), xlim=(-.6,g.shape[1]-.4), yticks=range(len(g)), ylim=(len(g)-.4,-.6), yticklabels=g.index)
     ax.set_xticklabels(map(block_label, g.columns), rotation=45, ha='right', rotation_mode='anchor', fontsize=8)
     return plain_axes(ax, loc='lower right', bbox_to_anchor=(1,1), ncols=2)
 
@@ -375,8 +381,9 @@ def plot_gain(
     if ax is None: ax = plt.subplots(figsize=(8.5,1.2+.36*len(blocks)), layout='constrained')[1]
     ax.axvline(0, color=neutral, lw=1)
     dots = partial(_dots, ax, blocks=blocks)
-    if len(base): dots(base, shift=-.14, label='over the base', color=method_colors['knet'], marker='o')
-    if len(refit): dots(refit, shift=.14, label='over a head refitted without neighbours', color=method_colors['refit'], marker='D')
+    if len(base): dots(base, shift=-.14, color=method_colors['knet'], marker='o', label='over the base')
+    if len(refit):
+        dots(refit, shift=.14, color=method_colors['refit'], marker='D', label='over a head refitted without neighbours')
     ax.set(yticks=range(len(blocks)), yticklabels=map(block_label, blocks), ylim=(len(blocks)-.4,-.6))
     ax.set_xlabel("kNet's gain (points)")
     for y in range(1, len(blocks), 2): ax.axhspan(y-.5, y+.5, color='#f4f4f4', zorder=0)

@@ -36,8 +36,8 @@ paper_notes = [
     "73,257 samples of 256 features are 18.75M.",
     "Table 3, SVHN: the CNN is printed with 0.27M weights; it has 0.55M in Tables 2, 4 and 5.",
     "Table 2, CIFAR-10, ResNet20 + kNN: five values are printed for four columns.",
-    "Section 4 says that kNet always improves the preliminary network; "
-    "11 of the 64 accuracies printed for kNet are below their base, and with Zhang et al. in Table 5, CIFAR-10, all four are.",
+    "Section 4 says that kNet always improves the preliminary network; 11 of the 64 accuracies printed for kNet "
+    "are below their base, and with Zhang et al. in Table 5, CIFAR-10, all four are.",
     "kNet's printed 3K (d = 64) and 4K (d = 512) weights do not follow from Table 1, "
     "whose width of d/16 gives 322 and 16,842; 5K at d = 256 does (4,330)."]
 
@@ -61,7 +61,7 @@ def paper_table(
     "A table of the paper, as it is printed"
     return by_k(paper_results(table), ['dataset','network','method'], 'accuracy')
 
-# %% ../../nbs/07_analysis.ipynb #c334d61a
+# %% ../../nbs/07_analysis.ipynb #46a1530c
 def check_columns(
     df:pd.DataFrame, # Rows of runs
     wanted, # Names of columns
@@ -72,6 +72,7 @@ def check_columns(
     there = ', '.join(map(str, df))[:200] or 'none'
     raise ValueError(f"these are no rows of knet-run: {', '.join(lacks)} is missing; the columns are {there}")
 
+# %% ../../nbs/07_analysis.ipynb #eefaebae
 def _say_twice(twice, same):
     "Why the first of the rows that are there more than once are refused"
     ids = twice.groupby(same, dropna=False, sort=False).ngroup()
@@ -144,7 +145,7 @@ def known_first(names): return list(dict.fromkeys([*method_names, *names])) # of
 def method_title(name): return method_names.get(name, f'+ {name}')
 
 # %% ../../nbs/07_analysis.ipynb #b1b81440
-our_backbones = dict(resnet20='resnet20', cnn='cnn', zhang='resnet29') # the paper's networks, and what they are called here
+our_backbones = dict(resnet20='resnet20', cnn='cnn', zhang='resnet29') # the paper's networks, by our names
 
 def compare(
     df:pd.DataFrame, # Rows of `run`
@@ -152,14 +153,14 @@ def compare(
     "Our accuracies beside the paper's, in %. Raises `ValueError` for rows of two configurations"
     by = ['data','noise','rate','backbone']
     ours = over_seeds(one_each(df, by).assign(k=df.k.astype('Int64')), by).rename(columns=dict(mean='ours'))
-    printed = paper_results().rename(columns=dict(dataset='data', network='backbone')).replace(dict(backbone=our_backbones))
-    printed = over_seeds(printed, by).rename(columns=dict(mean='paper', gain='paper_gain'))
+    printed = paper_results().rename(columns=dict(dataset='data', network='backbone'))
+    printed = over_seeds(printed.replace(dict(backbone=our_backbones)), by).rename(columns=dict(mean='paper', gain='paper_gain'))
     res = ours.merge(printed[[*by,'method','k','paper','paper_gain']], how='left', on=[*by,'method','k'])
     res['method'] = pd.Categorical(res.method, known_first(res.method))
     cols = [*by,'method','k','ours','sd','seeds','paper','gain','paper_gain']
     return res.sort_values([*by,'method','k'], ignore_index=True)[cols]
 
-# %% ../../nbs/07_analysis.ipynb #8d0c94e7
+# %% ../../nbs/07_analysis.ipynb #30e5f383
 def _keeps(d, base, method, why):
     "What a method keeps, for the second column; of a block that has not been run the reason"
     if not len(d): return why if method=='base' else ''
@@ -170,9 +171,9 @@ def _paper_block(ours, p, why):
     base = ours[ours.method=='base']
     for r in p.itertuples():
         d = ours[(ours.method==r.method)&(ours.k.fillna(0)==(0 if pd.isna(r.k) else r.k))]
-        found = mean_sd(d.accuracy) if len(d) else 'not run'
+        found,gain = mean_sd(d.accuracy) if len(d) else 'not run',d.accuracy.mean()-base.accuracy.mean()
         yield dict(set=title_of(r.dataset), network=title_of(r.network), method=method_title(r.method), k=r.k,
-                   kept=_keeps(d, base, r.method, why), text=f'{found} ({r.accuracy:.2f})', gain=d.accuracy.mean()-base.accuracy.mean())
+                   kept=_keeps(d, base, r.method, why), text=f'{found} ({r.accuracy:.2f})', gain=gain)
 
 # %% ../../nbs/07_analysis.ipynb #3970b6b3
 def paper_layout(
@@ -203,7 +204,7 @@ def color_gains(
     most:float=3., # Points at which a colour is full
 ): # A pandas `Styler`
     "The table, blue where we gain on the base and orange where we lose (safe for colour-blind readers)"
-    uuid = hashlib.blake2b(text.to_csv().encode(), digest_size=4).hexdigest() # drawn at random, it would change with every run
+    uuid = hashlib.blake2b(text.to_csv().encode(), digest_size=4).hexdigest() # pandas' own changes with every run
     return text.style.set_uuid(uuid).apply(lambda t: gain.map(_shade, most=most), axis=None)
 
 # %% ../../nbs/07_analysis.ipynb #76ddbb85
@@ -269,11 +270,12 @@ def _curves(g, axs, style, label):
     axs[1].plot(knn.index, knn.top, ls=':', ms=4, **style)
     axs[1].plot(knet.index, knet.top, ms=4, **style)
 
+# %% ../../nbs/07_analysis.ipynb #fb628b2e
 def plot_approximation(
     df:pd.DataFrame, # Rows of suites with the controls, which have the curves
     axs=None, # Two axes of one figure (default: a new one, the higher the more blocks there are)
 ): # The axes
-    "Mean |kNet - kNN| over classes and test samples, and mean largest probability, by k; a colour a block (paper, Figure 3)"
+    "Mean |kNet - kNN| over classes and samples, and mean largest probability, by k; a colour a block (paper, Figure 3)"
     if axs is None: axs = plt.subplots(1, 2, figsize=(10,3.8), layout='constrained')[1]
     blocks = in_blocks(df).dropna(subset='top').groupby(block_cols, sort=False)
     for (b,g),style in zip(blocks, group_styles(blocks.ngroups)): _curves(g, axs, style, block_label(b))
@@ -301,8 +303,10 @@ def tsne_frame(
     with torch.no_grad(): layers = dict(base=knet.standardise(x), knet=knet.embed(x, k))
     plane = lambda h: TSNE(random_state=seed, init='pca').fit_transform(h.numpy()).T
     places = {f'{m}_{j}':v for m,h in layers.items() for j,v in enumerate(plane(h))}
-    return pd.DataFrame(dict(row=i, y=torch.as_tensor(y)[i], base=torch.as_tensor(base)[i], knet=knet.predict(x, k))|places)
+    y,base = [torch.as_tensor(o)[i] for o in (y,base)]
+    return pd.DataFrame(dict(row=i, y=y, base=base, knet=knet.predict(x, k))|places)
 
+# %% ../../nbs/07_analysis.ipynb #bcc8347e
 def corrected(df): return df[(df.base!=df.y)&(df.knet==df.y)] # samples that the network got wrong and kNet gets right
 
 # %% ../../nbs/07_analysis.ipynb #21a89443
@@ -312,13 +316,14 @@ def _around(df):
     at = fixed[['base_0','base_1']]
     return fixed.iloc[(cdist(at, at)<5).sum(1).argmax()] if len(fixed) else None
 
+# %% ../../nbs/07_analysis.ipynb #8ac1d279
 def _scatter(ax, df, m, classes, size, ring):
     "One layer: classes coloured, corrected samples circled"
     for c,(name,style) in enumerate(zip(classes, group_styles(len(classes)))):
         d = df[df.y==c]
         ax.scatter(d[f'{m}_0'], d[f'{m}_1'], s=size, label=name, lw=0, alpha=.8, **style)
-    d = corrected(df)
-    ax.scatter(d[f'{m}_0'], d[f'{m}_1'], s=ring, facecolors='none', edgecolors='#CC0000', lw=1, label='corrected by kNet')
+    d,hollow = corrected(df),dict(facecolors='none', edgecolors='#CC0000')
+    ax.scatter(d[f'{m}_0'], d[f'{m}_1'], s=ring, lw=1, label='corrected by kNet', **hollow)
     ax.set(xticks=[], yticks=[])
 
 def _zoom(whole, part, at, r):

@@ -8,8 +8,8 @@ Docs: https://knet-nb.github.io/knet_nb/suite.html.md"""
 __all__ = ['tiers', 'paper_noises', 'suites', 'image_sets', 'ray_retries', 'suite_checks', 'suite', 'paper_blocks',
            'fashion_blocks', 'human_blocks', 'memorise_blocks', 'apart_blocks', 'rounds_blocks', 'block_name',
            'chosen_blocks', 'suite_configs', 'unit_name', 'fastest', 'step_and_width', 'seconds_per_knet', 'size_of',
-           'estimate', 'asked_cols', 'merge_rows', 'Suite', 'unit_key', 'check_engine', 'merge_runs', 'score_unit',
-           'seconds_of', 'SuiteOptions', 'how_to_ask', 'show_plan', 'knet_suite', 'flags_of', 'main']
+           'estimate', 'asked_cols', 'merge_rows', 'Suite', 'unit_key', 'check_time', 'check_engine', 'merge_runs',
+           'score_unit', 'seconds_of', 'SuiteOptions', 'how_to_ask', 'show_plan', 'knet_suite', 'flags_of', 'main']
 
 # %% ../../nbs/07a_suite.ipynb #56364d82
 import functools,inspect,re,sys,time
@@ -41,9 +41,11 @@ def suite(f):
     suites[f.__name__.removesuffix('_blocks')] = f
     return f
 
-# %% ../../nbs/07a_suite.ipynb #00bed7c8
+# %% ../../nbs/07a_suite.ipynb #a66fb71e
 @suite
-def paper_blocks(tier):
+def paper_blocks(
+    tier:dict, # A value of `tiers`
+): # Dicts of options
     "Tables 2-5, each block with the ks that the paper prints for it"
     for (_,noise,rate,data,net),g in paper_results().groupby(['table','noise','rate','dataset','network'], sort=False):
         ks = tuple(int(k) for k in sorted(g.k.dropna().unique()))
@@ -79,11 +81,12 @@ def rounds_blocks(tier):
     "The same once more, and then two rounds in which the network learns what kNet said in the round before"
     return [b|dict(round=r) for r in (0,1,2) for b in memorise_blocks(tier)]
 
-# %% ../../nbs/07a_suite.ipynb #3e66f225
-def block_name(b): # a dict or row -> 'cifar10 uniform 0.4 resnet20 fast', with what is unusual behind it
+# %% ../../nbs/07a_suite.ipynb #7f7f2f19
+def block_name(b): # a dict or row -> 'cifar10 uniform 0.4 resnet20 fast', and what is unusual
     unusual = [f'{o} {b[o]:g}' for o in ('held_out','round') if b.get(o)]
     return ' '.join([str(b[k]) for k in block_cols if b.get(k) is not None]+unusual)
 
+# %% ../../nbs/07a_suite.ipynb #80c4a528
 def _check_known(what, name, known):
     if name not in known: raise ValueError(f"unknown {what} {name!r}: known are {', '.join(known)}")
 
@@ -183,7 +186,8 @@ def estimate(
     return epoch,r.n_epochs(steps)*epoch+n/50000*c.knet_epochs*seconds_per_knet(width, c.device)*knets
 
 # %% ../../nbs/07a_suite.ipynb #5fdaee1a
-def asked_cols(df): return [c for c in (*(f.name for f in fields(Config)),'seed','method','k') if c in df]
+def asked_cols(df): # what a row is asked for
+    return [c for c in (*(f.name for f in fields(Config)),'seed','method','k') if c in df]
 
 def _contradiction(bad, asked):
     "Two accuracies for the same thing, in words, and what else differs, as a hint at the reason"
@@ -245,17 +249,44 @@ def score(self:Suite,
         return e.frame(e.runs[0].rows())
     return pd.concat(map(frame, (False,True)), ignore_index=True).assign(command=self.command)
 
+# %% ../../nbs/07a_suite.ipynb #5b18a9ec
 @patch
-def keep(self:Suite, c, df):
+def keep(self:Suite,
+    c, # A unit
+    df, # Its rows
+):
     "Store a unit's rows"
     with atomic_path(self.rows_path(c)) as tmp: df.to_parquet(tmp, index=False)
 
-# %% ../../nbs/07a_suite.ipynb #afa709dc
 @patch
 def results(self:Suite)->pd.DataFrame: # Empty if there are none
     "The rows of all finished units, written to results.csv and results.parquet"
     found = [pd.read_parquet(p) for p in map(self.rows_path, self.units) if p.exists()]
     return write_results(merge_rows(found), self.out) if found else pd.DataFrame()
+
+# %% ../../nbs/07a_suite.ipynb #e9a5e7bf
+_no_data = ConnectionError,FileNotFoundError
+
+def check_time(
+    c, # A unit
+    until, # `time.perf_counter()` at which to stop
+):
+    "Raises `OutOfTime` if not even an epoch can be done"
+    need = 1.2*estimate(c)[0]
+    if time.perf_counter()+need>until: raise OutOfTime(f'not begun, as an epoch takes up to {need:.0f} s')
+
+@patch
+def _run_local(self:Suite, budget):
+    until = None if budget is None else time.perf_counter()+budget
+    for c in self.left:
+        self.say(unit_name(c))
+        try:
+            if until: check_time(c, until)
+            self.keep(c, self.score(c, until))
+        except OutOfTime as e:
+            self.say(f"  time is up: {str(e).splitlines()[-1].strip()}") # the last line is ours, the rest fastai's
+            break
+        except _no_data as e: self.say(f'  not run: data not available here ({e})')
 
 # %% ../../nbs/07a_suite.ipynb #a76f48af
 def check_engine(engine):
@@ -270,32 +301,10 @@ def run(self:Suite,
     address:str=None, # Of the Ray cluster (default: the one that is at hand, or one on this machine)
 )->pd.DataFrame: # The rows that there are
     "Run the units that are left, until the time is up. A unit whose data cannot be had is named and passed over"
-    check_engine(engine)
-    self._run_ray(budget, address) if engine=='ray' else self._run_local(budget)
+    self._run_ray(budget, address) if check_engine(engine)=='ray' else self._run_local(budget)
     df = self.results()
     if self.left: self.say(f'{len(self.left)} of {len(self.units)} units are left; the same command goes on with them')
     return df
-
-# %% ../../nbs/07a_suite.ipynb #552533cd
-_no_data = ConnectionError,FileNotFoundError
-
-def _check_time(c, until):
-    "Raises `OutOfTime` if not even an epoch can be done"
-    need = 1.2*estimate(c)[0]
-    if time.perf_counter()+need>until: raise OutOfTime(f'not begun, as an epoch takes up to {need:.0f} s')
-
-@patch
-def _run_local(self:Suite, budget):
-    until = None if budget is None else time.perf_counter()+budget
-    for c in self.left:
-        self.say(unit_name(c))
-        try:
-            if until: _check_time(c, until)
-            self.keep(c, self.score(c, until))
-        except OutOfTime as e:
-            self.say(f"  time is up: {str(e).splitlines()[-1].strip()}") # the last line is ours, the rest fastai's
-            break
-        except _no_data as e: self.say(f'  not run: data not available here ({e})')
 
 # %% ../../nbs/07a_suite.ipynb #963681b8
 @patch
@@ -385,7 +394,7 @@ def seconds_of(
     if not m: raise ValueError(f"a duration is a number with s, m or h behind it, such as 90s, 9m or 1.5h; got {s!r}")
     return float(m[1])*dict(s=1, m=60, h=3600)[m[2] or 's']
 
-# %% ../../nbs/07a_suite.ipynb #864f11f8
+# %% ../../nbs/07a_suite.ipynb #84c65383
 @dataclass
 class SuiteOptions:
     "What `knet-run --suite` or `--merge` is asked to do; checked when it is made"
@@ -405,7 +414,7 @@ class SuiteOptions:
 
     def __post_init__(self):
         check_options(self, suite_checks)
-        self.seconds = max(0, .95*seconds_of(self.budget)-5) if self.budget else None # the rest is for starting and writing
+        self.seconds = max(0, .95*seconds_of(self.budget)-5) if self.budget else None # the rest is for start and end
         name = 'merged' if self.merge else f"{self.suite.replace(',','-')}-{self.tier}"
         self.out = Path(self.out or f'runs/{name}')
 
@@ -423,7 +432,7 @@ suite_checks = [ # field, (its value, options) -> does it hold?, words
     ('budget', lambda v,o: not v or seconds_of(v)>=0, ''), # has words of its own
     ('engine', lambda v,o: check_engine(v), '')] # likewise
 
-# %% ../../nbs/07a_suite.ipynb #3fd33ad1
+# %% ../../nbs/07a_suite.ipynb #4cf53d50
 def show_plan(
     plan:pd.DataFrame, # From `Suite.plan`
 ):
@@ -434,7 +443,8 @@ def show_plan(
     print(f"{len(plan)} units, {(plan.state!='done').sum()} to do, about {time} on this machine")
 
 def _say_rows(df, out):
-    print(f"{len(df)} rows in {out/'results.csv'} and .parquet" if len(df) else 'no unit is finished yet, so there are no rows')
+    if len(df): print(f"{len(df)} rows in {out/'results.csv'} and .parquet")
+    else: print('no unit is finished yet, so there are no rows')
 
 # %% ../../nbs/07a_suite.ipynb #2e361c5f
 @options_of(SuiteOptions)
