@@ -63,7 +63,7 @@ def human_blocks(tier):
     return [dict(data='cifar10', noise=f'cifar10n_{n}', rate=0., backbone='resnet20', **tier['plain'])
             for n in ('worse','aggre','random1')]
 
-# %% ../../nbs/07a_suite.ipynb #8e7c93fe
+# %% ../../nbs/07a_suite.ipynb #350381a2
 @suite
 def memorise_blocks(tier):
     "5,000 images of CIFAR-10 without augmentation, until 95 % of the noisy labels are memorised, and until all are"
@@ -73,12 +73,12 @@ def memorise_blocks(tier):
 
 @suite
 def apart_blocks(tier):
-    "The same with 2,500 more images, which the network does not see, and of which neighbours and kNet are made"
+    "memorise with 2,500 more images, which the network does not see, and of which neighbours and kNet are made"
     return [b|dict(n_train=7500, held_out=1/3) for b in memorise_blocks(tier)]
 
 @suite
 def rounds_blocks(tier):
-    "The same once more, and then two rounds in which the network learns what kNet said in the round before"
+    "memorise, and then two rounds in which the network learns what kNet said in the round before"
     return [b|dict(round=r) for r in (0,1,2) for b in memorise_blocks(tier)]
 
 # %% ../../nbs/07a_suite.ipynb #7f7f2f19
