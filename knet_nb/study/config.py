@@ -16,8 +16,7 @@ from ..checks import as_tensor,check_rate
 from ..commands import import_object,read_matrix
 from ..data import dataset_names
 from ..noise import NoisyLabels,noise_names
-from ..backbones import Recipe,backbones,get_recipe
-from ..ieg import recipes # with Zhang et al.'s
+from ..backbones import Recipe,backbones,get_recipe,recipes
 from ..knet import KNet,knet_losses
 
 # %% ../../nbs/05a_config.ipynb #1da1a848
