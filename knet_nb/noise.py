@@ -31,9 +31,11 @@ def uniform_noise(
 
 # %% ../nbs/01_noise.ipynb #55ee4753
 _digit_map = {7:1, 2:7, 5:6, 6:5, 3:8}
+
 semantic_maps = dict(cifar10={9:1, 2:0, 4:7, 3:5, 5:3}, svhn=_digit_map, digits=_digit_map, mnist=_digit_map,
                      fashion_mnist={9:7, 7:5, 2:6, 4:3, 3:4})
 
+# %% ../nbs/01_noise.ipynb #2d603986
 def semantic_noise(
     name_or_map, # A name in `semantic_maps`, or a map {class: class that it is taken for}
     rate:float, # Probability of the flip within the mapped classes, in [0, 1]
@@ -65,6 +67,7 @@ def random_asymmetric_noise(
     shift = torch.stack([torch.randperm(n_classes-1, generator=g)[:2]+1 for _ in range(n_classes)])
     return _shifted(n_classes, shift, rate)
 
+# %% ../nbs/01_noise.ipynb #fef23505
 def toy_noise(
     n_classes:int=3, # L, at least 3
     rate:float=.3, # Probability of a flip, in [0, 1]
@@ -73,6 +76,7 @@ def toy_noise(
     rate = check_rate(rate); check_n_classes(n_classes, 3)
     return _shifted(n_classes, tensor([[1,2]]).repeat(n_classes,1), rate)
 
+# %% ../nbs/01_noise.ipynb #d611a6ba
 def pairflip_noise(
     n_classes:int, # L
     rate:float, # Probability of a flip, in [0, 1]
@@ -124,6 +128,7 @@ def _check_rows(T, n_classes=None):
                          f"with a minimum of {T[i].min().item():.6g}")
     return T
 
+# %% ../nbs/01_noise.ipynb #c2f4e362
 def _round_counts(p, n):
     "Whole numbers near n*p that sum to n (largest remainders)"
     c = (p*n).floor().long()
@@ -135,6 +140,7 @@ def _draw_class(row, n, exact, g):
     if exact: return torch.arange(len(row)).repeat_interleave(_round_counts(row, n))[torch.randperm(n, generator=g)]
     return _invert(row.cumsum(0), torch.rand(n, generator=g, dtype=torch.float64))
 
+# %% ../nbs/01_noise.ipynb #89fb2dcd
 def _invert(cum, u):
     "The class whose stretch of the cumulative row holds u; never one of probability 0"
     return torch.searchsorted(cum/cum[...,-1:], u, right=True).clamp(max=cum.shape[-1]-1)
@@ -188,6 +194,7 @@ def pdn_noise(
             P[at,c] = 1-q[at]
     return P
 
+# %% ../nbs/01_noise.ipynb #48aa867a
 def _truncated_normal(n, mean, std, g):
     "(n,) float64 from N(mean, std) cut to [0, 1], by inverting its distribution function"
     lo,hi = [torch.special.ndtr(torch.tensor((b-mean)/std, dtype=torch.float64)) for b in (0.,1.)]
@@ -222,8 +229,10 @@ def _draw_rows(labels, P, exact, g, block=1<<20):
 # %% ../nbs/01_noise.ipynb #cbe161e1
 cifar10n_kinds = dict(aggre='aggre_label', worse='worse_label', random1='random_label1', random2='random_label2', random3='random_label3')
 _cifar10n_url = 'https://github.com/UCSC-REAL/cifar-10-100n/raw/main/data/CIFAR-10_human.pt'
+
 _cifar10n_md5 = '96644db5574813cae939af5f7f2a0aec'
 
+# %% ../nbs/01_noise.ipynb #1d456174
 def _cifar10n_file(root=None):
     "The labels' file below `root`, `KNET_DATA` or the downloads; downloaded if it is in none of them"
     home = cache_home()/'downloads'
@@ -247,6 +256,7 @@ def _read_restricted(path):
     except Exception as e:
         raise ValueError(f"{path} cannot be read as CIFAR-10N labels ({type(e).__name__}: {str(e).splitlines()[0]})") from None
 
+# %% ../nbs/01_noise.ipynb #615537b1
 def cifar10n_labels(
     kind:str='worse', # One of `cifar10n_kinds`: aggre, worse, random1, random2, random3
     clean=None, # (50000,) true labels of the set in use, to check the order of the images
@@ -275,6 +285,7 @@ def save(self:NoisyLabels,
     if path.suffix!='.npz': raise ValueError(f"noise files end in .npz, got {path.name}")
     with atomic_path(path) as tmp: np.savez_compressed(tmp, labels=self.labels.numpy(), clean=self.clean.numpy(), meta=json.dumps(meta))
 
+# %% ../nbs/01_noise.ipynb #0bd6ce15
 def load_noise(
     path, # A file from `NoisyLabels.save`
 )->NoisyLabels:
@@ -330,6 +341,7 @@ def _call_noise(f, data, seed):
     if isinstance(noisy, NoisyLabels): return _of_set(noisy, data)
     return NoisyLabels(noisy, data.y_train, data.n_classes, seed, note=getattr(f, '__name__', type(f).__name__))
 
+# %% ../nbs/01_noise.ipynb #7e32836b
 def _of_set(noisy, data):
     "The same labels, if they belong to the set"
     if noisy.n_classes==data.n_classes and noisy.clean.equal(data.y_train): return noisy

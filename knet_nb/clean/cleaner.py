@@ -105,6 +105,7 @@ class LabelCleaner:
 # %% ../../nbs/08f_cleaner.ipynb #8e32d5a5
 shows = dict(flagged='flagged', undecided='flagged, undecided', decided='decided', all='all')
 
+# %% ../../nbs/08f_cleaner.ipynb #81875abd
 @patch
 def filter(self:LabelCleaner,
     show:str='flagged', # 'flagged', 'undecided' (of the flagged), 'decided' or 'all'
@@ -122,6 +123,7 @@ def filter(self:LabelCleaner,
     self.at = int(todo[0]) if len(todo) else 0
     self._draw()
 
+# %% ../../nbs/08f_cleaner.ipynb #1b51dcbc
 @patch
 def _code(self:LabelCleaner, label):
     for known in (self.values,self.names):
@@ -143,6 +145,7 @@ def page(self:LabelCleaner): return self.at//self.page_size # from 0
 @patch(as_prop=True)
 def n_pages(self:LabelCleaner): return max(1, -(-len(self.view)//self.page_size))
 
+# %% ../../nbs/08f_cleaner.ipynb #079b83fa
 @patch
 def go(self:LabelCleaner,
     at:int, # Place in the view; beyond its ends it is taken as the end
@@ -170,6 +173,7 @@ def places(self:LabelCleaner,
         raise ValueError(f"a mask of rows must have {counted(len(self.given), 'value')}, got {len(rows)}")
     return np.array([self._place(o) for o in rows], int)
 
+# %% ../../nbs/08f_cleaner.ipynb #446170f3
 @patch
 def _place(self:LabelCleaner, row):
     i,last = self.issues.index,len(self.given)-1
@@ -214,6 +218,7 @@ def accept(self:LabelCleaner,
     "The suggested label is right"
     self._decide(row, 'accept')
 
+# %% ../../nbs/08f_cleaner.ipynb #45b9d6ca
 @patch
 def change(self:LabelCleaner,
     label, # Another label, or its name
@@ -222,6 +227,7 @@ def change(self:LabelCleaner,
     "Neither of them is: another label"
     self._decide(row, 'change', self._code(label))
 
+# %% ../../nbs/08f_cleaner.ipynb #008ea770
 @patch
 def drop(self:LabelCleaner,
     row=None, # Place in `issues` from 0, name in their index, or several or a mask, as one step (default: the current one)
@@ -249,6 +255,7 @@ def decisions(self:LabelCleaner)->pd.DataFrame: # Indexed as the issues: given, 
     res['label'] = pd.Series(label, res.index, object)
     return res
 
+# %% ../../nbs/08f_cleaner.ipynb #be01f733
 @patch(as_prop=True)
 def progress(self:LabelCleaner)->dict: # Counts of samples: flagged, done (the flagged ones), n, keep, accept, change, drop
     "How far the work is"
@@ -293,6 +300,7 @@ def apply(self:LabelCleaner,
     res = [_as_was(y, fixed.label.to_numpy()[keep].tolist(), keep)]+[_rows_of(o, keep) for o in others]
     return tuple(res) if others else res[0]
 
+# %% ../../nbs/08f_cleaner.ipynb #ec3f005c
 def _as_was(y, fixed, keep): # a list of labels as the type that y is
     if isinstance(y, (list,tuple)): return type(y)(fixed)
     if isinstance(y, Tensor): return torch.as_tensor(fixed, dtype=y.dtype, device=y.device)
@@ -316,6 +324,7 @@ def _says(self:LabelCleaner, row):
     if kind in ('keep','drop'): return [('✓ ' if kind=='keep' else '✕ ',given,'')]
     return [('',given,''),('→ ',label,'') if kind else ('→ ',suggested,'?')]
 
+# %% ../../nbs/08f_cleaner.ipynb #944a9563
 @patch
 def _caption(self:LabelCleaner, row, room=None):
     "The same in a few letters: as many as a thumbnail has room for, beside the signs"
@@ -333,6 +342,7 @@ def _halves(text):
     at = min((i for i,c in enumerate(text) if c==' ' and i>1), key=lambda i: abs(2*i-len(text)), default=None)
     return [text] if at is None else [text[:at],text[at+1:]]
 
+# %% ../../nbs/08f_cleaner.ipynb #ae72fa60
 def fit_title(
     says, # (sign, name, sign) once or twice
     width, # Points
@@ -359,6 +369,7 @@ kind_colors = dict(undecided='#767676', keep='#0072B2', accept='#00795A', change
 def page_rows(self:LabelCleaner): # (at most page_size,) places in `issues` of the samples on the current page
     return self.view[self.page*self.page_size:][:self.page_size]
 
+# %% ../../nbs/08f_cleaner.ipynb #659f2177
 @patch
 def plot(self:LabelCleaner): # The figure
     "The current page: given and suggested label of each image, or what was decided"
@@ -383,6 +394,7 @@ def _classes(self:LabelCleaner):
     digits = all(re.fullmatch(r'\d', self.names[i]) for i in most)
     return [dict(code=int(i), key=self.names[i] if digits else str((j+1)%10), name=self.names[i]) for j,i in enumerate(most)]
 
+# %% ../../nbs/08f_cleaner.ipynb #cd509450
 @patch
 def _menus(self:LabelCleaner):
     def classes(name, codes):
@@ -392,6 +404,7 @@ def _menus(self:LabelCleaner):
     show = dict(name='show', texts=[*shows.values()], values=[*shows])
     return [show,classes('given', self.given),classes('suggested', self.suggested)]
 
+# %% ../../nbs/08f_cleaner.ipynb #16d15924
 @patch
 def _fixed(self:LabelCleaner):
     classes = self._classes()
@@ -408,6 +421,7 @@ def _slot(self:LabelCleaner, row):
     tip = f"row {self.issues.index[row]}: {' '.join(map(''.join, self._says(row)))}"
     return dict(text=self._caption(row), kind=kinds[self.kind[row]], tip=f'{tip}\nThe image cannot be read. {error}' if error else tip)
 
+# %% ../../nbs/08f_cleaner.ipynb #d9a03dee
 @patch
 def _current(self:LabelCleaner):
     "What is known of the current sample; None if there is none"
@@ -461,6 +475,7 @@ def keep_page(self:LabelCleaner):
     rows = self.page_rows
     if len(rows := rows[self.kind[rows]==0]): self.keep(rows)
 
+# %% ../../nbs/08f_cleaner.ipynb #94c393cc
 @patch
 def act(self:CleanerPage,
     do:str, # What a button or key of the page stands for
@@ -476,6 +491,7 @@ def act(self:CleanerPage,
         else: raise ValueError(f"the page has no {do!r}")
     except (OSError,ValueError) as e: self.draw(f'Not done: {e}')
 
+# %% ../../nbs/08f_cleaner.ipynb #263b369a
 @patch(as_prop=True)
 def widget(self:LabelCleaner): # The page, which follows the state
     if self._page is None: self._page = CleanerPage(self)

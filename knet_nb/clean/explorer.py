@@ -59,6 +59,7 @@ def _label_numbers(labels, classes, known, n):
     if len(names)!=n: raise ValueError(f"kNet has {counted(n, 'class')}, got {counted(len(names), 'name')}")
     return y,names
 
+# %% ../../nbs/08g_explorer.ipynb #3e82a44b
 @patch
 def _kind(self:KExplorer, kind):
     kind = kind or ('regions' if self.knet.d==2 and self.images is None else 'bars')
@@ -87,6 +88,7 @@ def probs(self:KExplorer)->pd.DataFrame: # A row for each class: kNN, kNet
     at,(knn,net,_) = self.ks.index(self.k),self.of(self.row)
     return pd.DataFrame(dict(kNN=knn[at], kNet=net[at]), index=self.classes)
 
+# %% ../../nbs/08g_explorer.ipynb #ad940118
 @patch
 def set(self:KExplorer,
     k:int=None, # Another k
@@ -114,6 +116,7 @@ def _regions(self:KExplorer, n=120):
         self._maps = *[p.argmax(-1).T.reshape(-1, n, n).byte().numpy() for p in both],(lo[0],hi[0],lo[1],hi[1])
     return self._maps
 
+# %% ../../nbs/08g_explorer.ipynb #d991e7ae
 @patch(as_prop=True)
 def summary(self:KExplorer)->str: # One line
     "What both say at the current k"
@@ -180,6 +183,7 @@ def _update(self:KExplorer):
     line.set_xdata([self.k]*2)
     self._fig.axes[-2].set_title(f'k = {self.k}', fontsize=11)
 
+# %% ../../nbs/08g_explorer.ipynb #4a207063
 @patch(as_prop=True)
 def figure(self:KExplorer): # A matplotlib figure, the same one for every k
     "The picture at the current k and sample"
@@ -194,6 +198,7 @@ _explorer_css = '''<style>.knet-explorer { max-width:1120px; padding:12px 14px; 
   background:var(--jp-layout-color1,transparent); overflow:visible } .knet-explorer img { background:#fff; border-radius:6px; max-width:100%; height:auto }
 .knet-explorer .widget-html-content { font-size:14px; color:var(--jp-ui-font-color1,inherit) } .knet-explorer .widget-label { color:var(--jp-ui-font-color1,inherit) }</style>'''
 
+# %% ../../nbs/08g_explorer.ipynb #13d364f9
 class _Panel:
     "Slider, number of the sample, a line of text and the picture"
     def __init__(self, e):
