@@ -6,13 +6,13 @@
     knet-run --suite fashion
     python benchmarks/detectors.py --only fashion --seeds 0,1,2
 
-All methods get the same penultimate features of the network that was trained on the same noisy labels; the clean labels are used to judge
-only. Rows (data, noise, seed, method) go to results/detectors/results.csv: AUROC and average precision of the ranking, F1 of what is flagged, the
-share of right suggestions among the labels that are flagged and wrong, and seconds from features to ranking. What is there is not run again."""
+All methods get the same penultimate features of the network that was trained on the same noisy labels; the clean labels are used
+to judge only. Rows (data, noise, seed, method) go to results/detectors/results.csv: AUROC and average precision of the ranking, F1 of
+what is flagged, the share of right suggestions among the labels that are flagged and wrong, and seconds from features to ranking.
+What is there is not run again."""
 from pathlib import Path
-import time
 from dataclasses import replace
-import numpy as np,pandas as pd,torch
+import numpy as np,pandas as pd
 from fastcore.all import call_parse
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score,f1_score,roc_auc_score
@@ -21,17 +21,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from knet_nb.features import extract_features
 from knet_nb.classifier import KNetClassifier,label_issues
-from knet_nb.files import atomic_path
 from knet_nb.study.results import environment
 from knet_nb.commands import ints
 from knet_nb.neighbors import choose_k,nearest,neighbor_labels,votes
 from knet_nb.study.suite import Suite,suite_configs
+from common import clock,read_rows,results_folder,rows_like,write_rows
 
-def own_softmax(e, seed):
+def own_softmax(run):
     "Probabilities that the preliminary network gives its own training samples"
-    learn = e._learner(seed)
-    learn.model.load_state_dict(e.preliminary(seed)[1])
-    return extract_features(learn, 'train', logits=True)[1].softmax(1).numpy()
+    return extract_features(run.learner(), 'train', logits=True)[1].softmax(1).numpy()
 
 def by_knet(x, y, L, seed):
     c = KNetClassifier(random_state=seed).fit(x, y)
@@ -47,14 +45,27 @@ def by_cleanlab(x, y, L, seed):
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     p = cross_val_predict(model, x, y, cv=StratifiedKFold(5, shuffle=True, random_state=seed), method='predict_proba')
     res = label_issues(y, p)
-    return p,res.assign(is_issue=cleanlab.filter.find_label_issues(y, p), score=cleanlab.rank.get_label_quality_scores(y, p), suggested=p.argmax(1))
+    return p,res.assign(is_issue=cleanlab.filter.find_label_issues(y, p), score=cleanlab.rank.get_label_quality_scores(y, p),
+                        suggested=p.argmax(1))
+
+detectors = {'kNet':by_knet, 'kNN votes':by_votes, 'softmax of the network':None, 'cleanlab':by_cleanlab}
+
+def detect(name, run, seed):
+    "Seconds and found issues of a detector; the network's own softmax costs nothing more"
+    x,y,L = run.features['train'].numpy(),run.noise['labels'].numpy(),run.data.n_classes
+    if detectors[name]: seconds,(_,res) = clock(lambda: detectors[name](x, y, L, seed))
+    else:
+        p = own_softmax(run)
+        seconds,res = clock(lambda: label_issues(y, p))
+    return seconds,res
 
 def judged(res, y, true):
     "Measures of a ranking of labels"
     wrong = y!=true
     hit = wrong&res.is_issue.to_numpy()
-    return dict(auroc=roc_auc_score(wrong, -res.score), average_precision=average_precision_score(wrong, -res.score), f1=f1_score(wrong, res.is_issue),
-                flagged=res.is_issue.mean(), wrong=wrong.mean(), suggestions=(res.suggested.to_numpy()==true)[hit].mean(),
+    return dict(auroc=roc_auc_score(wrong, -res.score), average_precision=average_precision_score(wrong, -res.score),
+                f1=f1_score(wrong, res.is_issue), flagged=res.is_issue.mean(), wrong=wrong.mean(),
+                suggestions=(res.suggested.to_numpy()==true)[hit].mean(),
                 accepted=(np.where(res.is_issue, res.suggested, y)==true).mean())
 
 @call_parse
@@ -66,26 +77,21 @@ def main(
     methods:str='kNet,kNN votes,softmax of the network,cleanlab', # Which
     out:str=None, # Folder (default: results/detectors)
 ):
-    path = Path(out or Path(__file__).parents[1]/'results/detectors')/'results.csv'
-    rows = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=['data','noise','rate','seed','method'])
+    path = results_folder('detectors', out)/'results.csv'
+    rows = read_rows(path)
     for suite in suites.split(','):
         try: units = suite_configs(suite, seeds=ints(seeds, 'seeds'), only=only)
         except ValueError: continue # no such block in this suite
         s = Suite(units, Path(runs)/f'{suite}-cpu', verbose=False)
         for c in s.units:
-            seed = c.seeds[0]
-            unit = c if s.done(c) else replace(c, seeds=(0,)) # then the network of seed 0 is rated with another seed
+            unit,seed = c if s.done(c) else replace(c, seeds=(0,)),c.seeds[0] # else the network of seed 0 is rated with another seed
             if not s.done(unit): continue
-            e,at = s.experiment(unit),unit.seeds[0]
-            x,y,true = e.features(at)[1]['train'].numpy(),e.noisy(at)[1]['labels'].numpy(),e.load().y_train.numpy()
-            L = e.load().n_classes
-            for name,f in {'kNet':by_knet, 'kNN votes':by_votes, 'softmax of the network':None, 'cleanlab':by_cleanlab}.items():
-                if name not in methods.split(',') or ((rows.data==c.data)&(rows.noise==c.noise)&(rows.rate==c.rate)&(rows.seed==seed)&(rows.method==name)).any(): continue
-                t = time.perf_counter()
-                if f: p,res = f(x, y, L, seed)
-                else: p = own_softmax(e, at); t = time.perf_counter(); res = label_issues(y, p) # the network has been run already
-                sec = time.perf_counter()-t
-                row = dict(data=c.data, noise=c.noise, rate=c.rate, backbone=c.backbone, network_seed=at, seed=seed, method=name)|judged(res, y, true)|dict(seconds=sec)|environment()
-                print({k:round(v,4) if isinstance(v,float) else v for k,v in row.items() if k not in ('versions','hardware','commit')}, flush=True)
-                rows = pd.concat([rows,pd.DataFrame([row])], ignore_index=True)
-                with atomic_path(path) as tmp: rows.to_csv(tmp, index=False)
+            run = s.experiment(unit).runs[0]
+            for name in (n for n in detectors if n in methods.split(',')):
+                what = dict(data=c.data, noise=c.noise, rate=c.rate, backbone=c.backbone, network_seed=run.seed, seed=seed, method=name)
+                if rows_like(rows, **{k:what[k] for k in ('data','noise','rate','seed','method')}).any(): continue
+                seconds,res = detect(name, run, seed)
+                row = what|judged(res, run.noise['labels'].numpy(), run.data.y_train.numpy())|dict(seconds=seconds)
+                print({k:round(v,4) if isinstance(v,float) else v for k,v in row.items()}, flush=True)
+                rows = pd.concat([rows,pd.DataFrame([row|environment()])], ignore_index=True)
+                write_rows(rows, path)

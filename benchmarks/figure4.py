@@ -4,11 +4,10 @@
     python benchmarks/figure4.py [--run runs/paper-cpu]
 
 Writes results/figure4/SET-NOISE-RATE-NETWORK.csv, which nbs/results/tables.ipynb draws."""
-from pathlib import Path
 from fastcore.all import call_parse
 from knet_nb.study.paper import tsne_frame
-from knet_nb.files import atomic_path
 from knet_nb.study.suite import Suite,suite_configs
+from common import results_folder,write_rows
 
 @call_parse
 def main(
@@ -19,9 +18,8 @@ def main(
     s = Suite(suite_configs('paper', seeds=(seed,), only=only), run)
     if s.left: raise SystemExit(f'{run} has not finished {only} with seed {seed}')
     c = s.units[0]
-    e = s.experiment(c)
-    f = e.features(seed)[1]
-    df = tsne_frame(f['test'], e.knet(seed)[0], e.load().y_test, f['base']).round(2)
-    out = Path(__file__).parents[1]/'results/figure4'/f'{c.data}-{c.noise}-{c.rate:g}-{c.backbone}.csv'
-    with atomic_path(out) as tmp: df.to_csv(tmp, index=False)
+    r = s.experiment(c).runs[0]
+    df = tsne_frame(r.features['test'], r.knet().net, r.data.y_test, r.features['base']).round(2)
+    out = results_folder('figure4')/f'{c.data}-{c.noise}-{c.rate:g}-{c.backbone}.csv'
+    write_rows(df, out)
     print(out)

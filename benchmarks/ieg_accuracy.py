@@ -16,13 +16,13 @@ from fastai.basics import set_seed
 from knet_nb.training import ResumableFit
 from knet_nb.features import extract_features
 from knet_nb.backbones import preliminary_learner,recipes
-from knet_nb.files import atomic_path
 from knet_nb.data import load_data
 from knet_nb.study.results import environment
 from knet_nb.ieg import ieg_learner,split_probe
 from knet_nb.knet import fit_knet
 from knet_nb.neighbors import KNNClassifier
 from knet_nb.noise import corrupt,uniform_noise
+from common import read_rows,results_folder,rows_like,write_rows
 
 ablation = {'no meta step':dict(meta=False), 'no MixUp':dict(mix=False), 'no KL':dict(consistency=False),
             'last layer only':dict(last_layer=True), 'look ahead through the pseudo labels':dict(detach=False)}
@@ -35,7 +35,8 @@ rate,ks = .8,(1,11,51,101)
 
 def make_learner(name, rest, probe, labels, s):
     recipe = replace(recipes['ieg'], epochs=s['epochs'], lr=s['lr'], min_steps=0)
-    if not name.startswith('cross-entropy'): return ieg_learner(rest, probe, labels, s['backbone'], recipe, device='cpu', **s['variants'][name])
+    if not name.startswith('cross-entropy'):
+        return ieg_learner(rest, probe, labels, s['backbone'], recipe, device='cpu', **s['variants'][name])
     both = replace(rest, x_train=torch.cat([rest.x_train,probe.x]), y_train=torch.cat([rest.y_train,probe.y]))
     recipe = replace(recipe, lr=float(name.split()[-1]), epochs=round(recipe.epochs*len(rest.y_train)/len(both.y_train))) # as many steps
     return preliminary_learner(both, s['backbone'], torch.cat([labels,probe.y]), recipe, device='cpu')
@@ -52,15 +53,15 @@ def train(setting, name, seed):
     history = pd.DataFrame(list(learn.recorder.values), columns=learn.recorder.metric_names[1:-1])
     history = history.assign(variant=name, seed=seed, step=len(learn.dls.train)*(history.index+1))
     t,last = time.perf_counter(),history.iloc[-1]
-    x,(x_test,y_test),y = extract_features(learn, 'train'),(extract_features(learn, 'test'),rest.y_test.numpy()),learn.dls.train.dataset.y
+    x,y = extract_features(learn, 'train'),learn.dls.train.dataset.y
+    x_test,y_test = extract_features(learn, 'test'),rest.y_test.numpy()
     nets = dict(knn=KNNClassifier().fit(x, y, 10), knet=fit_knet(x, y, 10))
     more = {f'{m} k={k}':100*(torch.as_tensor(net.predict(x_test, k)).numpy()==y_test).mean() for m,net in nets.items() for k in ks}
     row = dict(variant=name, seed=seed, accuracy=100*last.accuracy, **more, steps=last.step, lr=learn.recipe.lr,
-               weight_ratio=last.weight_right/last.weight_wrong if 'weight_right' in last else None, share_believed=last.get('share_believed'),
+               weight_ratio=last.weight_right/last.weight_wrong if 'weight_right' in last else None,
+               share_believed=last.get('share_believed'),
                seconds=cb.elapsed-(time.perf_counter()-t), **environment())
     return row,history
-
-def table(path): return pd.read_csv(path) if path.exists() else pd.DataFrame()
 
 @call_parse
 def main(
@@ -68,15 +69,14 @@ def main(
     out:str=None, # Folder of the results (default: results/ieg-SETTING)
     only:str='', # Only variants whose names begin like this
 ):
-    s,out = settings[setting],Path(out or Path(__file__).parents[1]/f'results/ieg-{setting}')
-    rows,curves = [table(out/f) for f in ('results.csv','history.csv')]
+    s,out = settings[setting],results_folder(f'ieg-{setting}', out)
+    rows,curves = [read_rows(out/f) for f in ('results.csv','history.csv')]
     for name in [first(s['variants']),'cross-entropy, lr 0.1','cross-entropy, lr 0.01',*s['variants']]:
         for seed in s['seeds']:
-            if not name.startswith(only) or len(rows) and ((rows.variant==name)&(rows.seed==seed)).any(): continue
+            if not name.startswith(only) or rows_like(rows, variant=name, seed=seed).any(): continue
             row,curve = train(setting, name, seed)
-            if len(curves): curves = curves[(curves.variant!=name)|(curves.seed!=seed)] # of a run that was killed between the two files
+            curves = curves[~rows_like(curves, variant=name, seed=seed)] # of a run that was killed between the two files
             rows,curves = pd.concat([rows,pd.DataFrame([row])]),pd.concat([curves,curve])
-            for df,f in ((curves,'history.csv'),(rows,'results.csv')):
-                with atomic_path(out/f) as tmp: df.to_csv(tmp, index=False)
+            write_rows(curves, out/'history.csv'); write_rows(rows, out/'results.csv')
             print(*list(row.values())[:3], flush=True)
     print(rows.groupby('variant', sort=False)[['accuracy','knet k=51','weight_ratio','seconds']].agg(['mean','std']).round(2).to_string())

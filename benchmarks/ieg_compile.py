@@ -7,8 +7,8 @@ from functools import partial
 import torch
 from fastcore.all import call_parse
 from knet_nb.data import LabeledData
-from knet_nb.study.results import environment
 from knet_nb.ieg import Probe,ieg_learner
+from common import machine
 
 def clock(f, device):
     if device=='cuda': torch.cuda.synchronize()
@@ -20,7 +20,8 @@ def epoch_of(n_steps, bs, backbone, device, **kwargs):
     "A function that trains for some steps with the same learner"
     torch.manual_seed(0)
     x,y = torch.randint(256, (bs*n_steps,3,32,32), dtype=torch.uint8),torch.arange(bs*n_steps)%10
-    learn = ieg_learner(LabeledData(x, y, x[:bs], y[:bs], range(10)), Probe(x[:100], y[:100], y, y), backbone=backbone, bs=bs, epochs=1, device=device, **kwargs)
+    data,probe = LabeledData(x, y, x[:bs], y[:bs], range(10)),Probe(x[:100], y[:100], y, y)
+    learn = ieg_learner(data, probe, backbone=backbone, bs=bs, epochs=1, device=device, **kwargs)
     ieg = learn.ieg
     learn._do_epoch_validate = lambda *a, **k: None # only the training is wanted
     def step():
@@ -45,5 +46,5 @@ def main(
     forms = [epoch_of(n_steps, bs, backbone, device), epoch_of(n_steps, bs, backbone, device, compile=partial(torch.compile, mode=mode))]
     for f in forms: f(); f()
     plain,compiled = [n_steps/statistics.median(t) for t in zip(*[[clock(f, device) for f in forms] for _ in range(n)])]
-    env = environment()
-    print(f"{env['hardware']}; {env['versions']}\n\nsteps per second: plain {plain:.2f}, compiled ({mode}) {compiled:.2f}\ncompiled over plain: {compiled/plain:.2f}")
+    print(f"{machine()}\n\nsteps per second: plain {plain:.2f}, compiled ({mode}) {compiled:.2f}")
+    print(f"compiled over plain: {compiled/plain:.2f}")

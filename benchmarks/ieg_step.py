@@ -5,13 +5,13 @@
 ResNet29, batch 32, 32 x 32 pixels, float32. Times are medians of alternating steps in one process; peak memory is what a
 fresh process needs at most beyond its model and data. Printed last: the ratios. Exit status 1 where the meta step by
 Jacobian-vector product takes more than 0.7 of the time of double backward, or not less memory."""
-import json,resource,statistics,subprocess,sys,time
+import json,resource,statistics,subprocess,sys
 import pandas as pd,torch
 from torch.func import functional_call
 from knet_nb.backbones import resnet29
 from knet_nb.data import LabeledData
-from knet_nb.study.results import environment
 from knet_nb.ieg import Probe,ieg_learner,meta_gradients,meta_gradients_double_backward,no_running_stats
+from common import clock,machine
 
 forms,bs = dict(jvp=meta_gradients, double_backward=meta_gradients_double_backward),32
 
@@ -20,7 +20,8 @@ def meta_step(form):
     torch.manual_seed(0)
     model = resnet29().train().to(memory_format=torch.channels_last)
     params,image = dict(model.named_parameters()),lambda: torch.randn(bs,3,32,32).contiguous(memory_format=torch.channels_last)
-    args = image(),torch.randint(10, (bs,)),torch.randn(bs,10).softmax(1),image(),torch.randint(10, (bs,)),{k:torch.randn_like(p) for k,p in params.items()}
+    along = lambda: {k:torch.randn_like(p) for k,p in params.items()}
+    args = image(),torch.randint(10, (bs,)),torch.randn(bs,10).softmax(1),image(),torch.randint(10, (bs,)),along()
     net = lambda p,x: functional_call(model, p, (x,))
     def step():
         with no_running_stats(model): forms[form](net, params, *args)
@@ -30,7 +31,8 @@ def train_step(form):
     "A function that does one whole training step of the callback"
     torch.manual_seed(0)
     x,y = torch.randint(256, (bs,3,32,32), dtype=torch.uint8),torch.arange(bs)%10
-    learn = ieg_learner(LabeledData(x, y, x, y, range(10)), Probe(x, y, y, y), bs=bs, epochs=1, device='cpu', bf16=False, double_backward=form!='jvp')
+    learn = ieg_learner(LabeledData(x, y, x, y, range(10)), Probe(x, y, y, y), bs=bs, epochs=1, device='cpu', bf16=False,
+                        double_backward=form!='jvp')
     def step():
         with learn.no_bar(),learn.no_logging(),learn.removed_cbs([c for c in learn.cbs if c.name=='ema']): learn.fit_recipe()
     learn._do_epoch_validate = lambda *a, **k: None # an epoch is one batch: only the training step is wanted
@@ -45,10 +47,6 @@ def peak(what, form):
     step(); step()
     print(json.dumps(most()-base))
 
-def clock(f):
-    t = time.perf_counter(); f()
-    return time.perf_counter()-t
-
 def peaks(what):
     "MiB of each form, each in a process of its own"
     child = lambda f: subprocess.run([sys.executable, __file__, what, f], check=True, capture_output=True, text=True)
@@ -58,7 +56,7 @@ def seconds(what, n=7):
     "Medians of alternating steps"
     pair = [steps[what](f) for f in forms]
     for s in pair: s()
-    return [statistics.median(t) for t in zip(*[[clock(s) for s in pair] for _ in range(n)])]
+    return [statistics.median(t) for t in zip(*[[clock(s)[0] for s in pair] for _ in range(n)])]
 
 def main():
     if len(sys.argv)==3: return peak(*sys.argv[1:])
@@ -67,8 +65,7 @@ def main():
     cols = ['jvp, s','double backward, s','jvp, MiB','double backward, MiB']
     df = pd.DataFrame({o:dict(zip(cols, sec[o]+mem[o])) for o in steps}).T
     ratios = pd.DataFrame({o:dict(time=sec[o][0]/sec[o][1], memory=mem[o][0]/mem[o][1]) for o in steps}).T
-    env = environment()
-    print(f"{env['hardware']}; {env['versions']}\n\n{df.round(2).to_string()}\n\nJacobian-vector product over double backward:\n{ratios.round(2).to_string()}")
+    print(f"{machine()}\n\n{df.round(2).to_string()}\n\nJacobian-vector product over double backward:\n{ratios.round(2).to_string()}")
     return 0 if ratios.time['meta']<=.7 and ratios.memory['meta']<1 else 1
 
 if __name__=='__main__': sys.exit(main())

@@ -5,18 +5,15 @@
 The rule was chosen among some fifteen on the digits, the first 6,000 images of Fashion-MNIST and one set of blobs, with 0 to 60 % noise.
 These are other images of Fashion-MNIST, other blobs, and scikit-learn's breast cancer and wine. One seed. The numbers are F1 in %,
 and where no label is wrong the share of labels that are called issues. Stored in results/issues/results.csv."""
-from pathlib import Path
 import numpy as np,pandas as pd
 from sklearn.datasets import load_breast_cancer,load_wine,make_blobs
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import scale
 from knet_nb.classifier import KNetClassifier
-from knet_nb.files import atomic_path
 from knet_nb.data import load_data
 from knet_nb.study.results import environment
 from knet_nb.noise import corrupt,pairflip_noise,random_asymmetric_noise,uniform_noise
-
-out = Path(__file__).resolve().parents[1]/'results/issues/results.csv'
+from common import results_folder,write_rows
 
 def sets():
     data,some = load_data('fashion_mnist'),slice(30000,34000)
@@ -47,10 +44,12 @@ def main():
         for kind,T in noises(clean.max()+1):
             y = corrupt(clean, T, seed=77).labels.numpy()
             m = KNetClassifier(batch_size=128, random_state=5, device='cpu').fit(x.astype(np.float32), y)
-            rules = {'is_issue':m.label_issues_.is_issue.to_numpy(), 'not the most probable':m.pred_probs_.argmax(1)!=y, 'confident learning':confident(m.pred_probs_, y)}
-            rows.append(dict(set=name, noise=kind, wrong=(y!=clean).mean())|{n:measure(r, y!=clean) for n,r in rules.items()}|environment())
+            rules = {'is_issue':m.label_issues_.is_issue.to_numpy(), 'not the most probable':m.pred_probs_.argmax(1)!=y,
+                     'confident learning':confident(m.pred_probs_, y)}
+            found = {n:measure(r, y!=clean) for n,r in rules.items()}
+            rows.append(dict(set=name, noise=kind, wrong=(y!=clean).mean())|found|environment())
     df = pd.DataFrame(rows)
-    with atomic_path(out) as tmp: df.to_csv(tmp, index=False)
+    write_rows(df, results_folder('issues')/'results.csv')
     print(df.drop(columns=['hardware','versions','commit']).round(1).to_string(index=False))
     print(df[df.wrong>0].iloc[:,3:6].mean().round(1).to_string())
 

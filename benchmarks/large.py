@@ -6,16 +6,16 @@
 Each size runs in a process of its own. The features are 64 float32 numbers a row in a file mapped into memory: ten classes of
 30 clusters each, of uneven size, each cluster in a 12-dimensional subspace, plus a little noise in all directions. 30 % of the
 labels are drawn anew. The memory is what the process holds at most of its own beyond what it held before the fit; pages of the
-mapped file, the data, do not count. Rows of a size and search that has been run before are replaced in results/large/results.csv. Linux only."""
-import argparse,json,subprocess,sys,tempfile,threading,time
-from pathlib import Path
+mapped file, the data, do not count. Rows of a size and search that has been run before are replaced in results/large/results.csv.
+Linux only."""
+import argparse,json,subprocess,sys,tempfile,threading
 import numpy as np,pandas as pd
 from sklearn.metrics import roc_auc_score
 from knet_nb.classifier import KNetClassifier
-from knet_nb.files import atomic_path
 from knet_nb.study.results import environment
+from common import clock,read_rows,results_folder,rows_like,write_rows
 
-out = Path(__file__).resolve().parents[1]/'results/large/results.csv'
+out = results_folder('large')/'results.csv'
 d,n_classes,n_clusters,noise = 64,10,300,.3
 
 def make(n, path):
@@ -45,10 +45,6 @@ class Peak:
         while not self.done.wait(.02): self.bytes = max(self.bytes, own_memory()-self.start)
     def __exit__(self, *_): self.done.set(); self.thread.join()
 
-def clock(f):
-    t = time.perf_counter(); res = f()
-    return time.perf_counter()-t,res
-
 def one(n, search):
     "One size: a row of results"
     with tempfile.TemporaryDirectory() as tmp:
@@ -62,8 +58,9 @@ def one(n, search):
         predict,p = clock(lambda: m.predict(x))
         found,wrong = m.label_issues_,y!=clean
         hits = (found.is_issue&wrong).sum()
-        return dict(n=n, d=d, search=search, recall=m.recall_, fit_s=fit, predict_s=predict, peak_mb=peak.bytes/1e6, data_mb=x.nbytes/1e6, k=m.k_, accuracy=100*(p==clean).mean(),
-                    auroc=100*roc_auc_score(wrong, -found.score), precision=100*hits/found.is_issue.sum(), found=100*hits/wrong.sum(), **environment())
+        cost = dict(fit_s=fit, predict_s=predict, peak_mb=peak.bytes/1e6, data_mb=x.nbytes/1e6)
+        good = dict(auroc=100*roc_auc_score(wrong, -found.score), precision=100*hits/found.is_issue.sum(), found=100*hits/wrong.sum())
+        return dict(n=n, d=d, search=search, recall=m.recall_)|cost|dict(k=m.k_, accuracy=100*(p==clean).mean())|good|environment()
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
@@ -73,11 +70,10 @@ def main():
     a = p.parse_args()
     if a.here: return print(json.dumps(one(a.n[0], a.search), default=float))
     for n in a.n:
-        run = subprocess.run([sys.executable, __file__, str(n), '--search', a.search, '--here'], stdout=subprocess.PIPE, text=True, check=True)
-        row = pd.DataFrame([json.loads(run.stdout.splitlines()[-1])])
-        old = pd.read_csv(out) if out.exists() else row[:0]
-        df = pd.concat([old[(old.n!=n)|(old.search!=a.search)], row]).sort_values(['n','search'])
-        with atomic_path(out) as tmp: df.to_csv(tmp, index=False)
+        command = [sys.executable, __file__, str(n), '--search', a.search, '--here']
+        run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        row,old = pd.DataFrame([json.loads(run.stdout.splitlines()[-1])]),read_rows(out)
+        write_rows(pd.concat([old[~rows_like(old, n=n, search=a.search)], row]).sort_values(['n','search']), out)
         print(row.drop(columns=['hardware','versions','commit']).round(3).to_string(index=False), flush=True)
 
 if __name__=='__main__': main()

@@ -5,16 +5,14 @@
 Two trainings of the CNN on 60,000 made-up images of Fashion-MNIST's shape, each in a process of its own, an epoch each (about two minutes).
 Rows (trim, step, MB held by the process) go to results/memory/results.csv, with the seconds of each epoch. Linux only."""
 import argparse,subprocess,sys,time
+from io import StringIO
 from pathlib import Path
 import pandas as pd,torch
 from fastai.basics import Callback,set_seed
-from knet_nb.training import TrimMemory
 from knet_nb.backbones import preliminary_learner
 from knet_nb.data import LabeledData
-from knet_nb.files import atomic_path
 from knet_nb.study.results import environment
-
-out = Path(__file__).resolve().parents[1]/'results/memory/results.csv'
+from common import results_folder,write_rows
 
 def held(): return int(Path('/proc/self/statm').read_text().split()[1])*4096/2**20
 
@@ -35,15 +33,16 @@ def one(trim):
     with learn.no_bar(),learn.no_logging(): learn.fit_recipe()
     print(pd.DataFrame(look.rows).assign(trim=trim, seconds=time.perf_counter()-t, **environment()).to_json(orient='records'))
 
+def in_a_process(trim):
+    run = subprocess.run([sys.executable,__file__,'--one',trim], capture_output=True, text=True, check=True)
+    return pd.read_json(StringIO(run.stdout.splitlines()[-1]))
+
 if __name__=='__main__':
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--one', choices=['0','1'], help='one training in this process, its rows as JSON')
     a = p.parse_args()
     if a.one: one(a.one=='1')
     else:
-        from io import StringIO
-        run = lambda o: pd.read_json(StringIO(subprocess.run([sys.executable,__file__,'--one',o], capture_output=True, text=True, check=True).stdout.splitlines()[-1]))
-        df = pd.concat([run('0'),run('1')], ignore_index=True)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(out) as tmp: df.to_csv(tmp, index=False)
+        df = pd.concat(map(in_a_process, '01'), ignore_index=True)
+        write_rows(df, results_folder('memory')/'results.csv')
         print(df.groupby('trim')[['mb','seconds']].max())

@@ -5,24 +5,20 @@
 - cache: decoding a parquet set, against reading it again from the cache (CIFAR-10 if `KNET_DATA` has it, else a made-up set)
 - knet: a fit of kNet by the fastai Learner, against the same steps in a bare loop (50,000 x 64 features, 3 epochs)
 - search: exact search by torch, against faiss (20,000 x 64, k = 101)"""
-import io,os,statistics,tempfile,time
+import io,os,statistics,tempfile
 from pathlib import Path
 import numpy as np,pandas as pd,PIL.Image,torch,torch.nn.functional as F
 from knet_nb.data import from_parquet,load_data,local_path
-from knet_nb.study.results import environment
 from knet_nb.knet import KNet,fit_knet
 from knet_nb.neighbors import nearest,neighbor_labels,vote_targets
+from common import clock,machine
 
-def clock(f):
-    t = time.perf_counter(); f()
-    return time.perf_counter()-t
+def row(what, a, b): return dict(what=what, seconds=round(a,2), against=round(b,2), ratio=round(a/b,2))
 
-def compare(name, slow, fast, n=3, warm=True):
+def compare(what, slow, fast, n=3):
     "Medians of alternating runs, and their ratio"
-    if warm: slow(); fast()
-    times = [(clock(slow),clock(fast)) for _ in range(n)]
-    a,b = map(statistics.median, zip(*times))
-    return dict(what=name, seconds=round(a,2), against=round(b,2), ratio=round(a/b,2))
+    slow(); fast()
+    return row(what, *map(statistics.median, zip(*[(clock(slow)[0],clock(fast)[0]) for _ in range(n)])))
 
 def made_up(folder):
     rng,b = np.random.default_rng(0),io.BytesIO
@@ -49,18 +45,17 @@ def main():
     with tempfile.TemporaryDirectory() as t:
         os.environ['KNET_CACHE'] = f'{t}/cache'
         read = (lambda: load_data('cifar10')) if local_path('cifar10') else made_up(Path(t))
-        first = clock(read)
-        again = statistics.median(clock(read) for _ in range(3))
-        rows.append(dict(what='cache: first reading, against later ones', seconds=round(first,2), against=round(again,2), ratio=round(first/again,2)))
+        first = clock(read)[0]
+        again = statistics.median(clock(read)[0] for _ in range(3))
+        rows.append(row('cache: first reading, against later ones', first, again))
     x,y = torch.randn(50000,64),torch.randint(10,(50000,))
     nl = neighbor_labels(torch.randint(50000,(50000,101)), y)
-    rows.append(compare('knet: 3 epochs by Learner, against a bare loop', lambda: fit_knet(x, nbr_labels=nl, n_classes=10, epochs=3, device='cpu'),
-                        lambda: bare_loop(x, nl, 3, 1024)))
-    rows.append(compare('search: torch, against faiss', lambda: nearest(x[:20000], k=101, backend='torch', progress=False),
-                        lambda: nearest(x[:20000], k=101, backend='faiss', progress=False)))
-    rows.append(dict(what='kNet, 30 epochs over 50,000 x 64, seconds', seconds=round(clock(lambda: fit_knet(x, nbr_labels=nl, n_classes=10, device='cpu')),1)))
-    env = environment()
-    print(f"{env['hardware']}; {env['versions']}\n")
+    fit = lambda **kwargs: fit_knet(x, nbr_labels=nl, n_classes=10, device='cpu', **kwargs)
+    search = lambda backend: nearest(x[:20000], k=101, backend=backend, progress=False)
+    rows.append(compare('knet: 3 epochs by Learner, against a bare loop', lambda: fit(epochs=3), lambda: bare_loop(x, nl, 3, 1024)))
+    rows.append(compare('search: torch, against faiss', lambda: search('torch'), lambda: search('faiss')))
+    rows.append(dict(what='kNet, 30 epochs over 50,000 x 64, seconds', seconds=round(clock(fit)[0],1)))
+    print(f"{machine()}\n")
     print(pd.DataFrame(rows).fillna('').to_string(index=False))
 
 if __name__=='__main__': main()

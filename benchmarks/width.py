@@ -14,6 +14,7 @@ from knet_nb.study.results import environment,write_results
 from knet_nb.knet import fit_knet
 from knet_nb.neighbors import votes
 from knet_nb.study.suite import Suite,suite_configs
+from common import results_folder
 
 ks,widths = [1,11,51,101],['paper',16,64,256]
 blocks = dict(paper='cifar10,uniform,0.4,resnet20', fashion='uniform,0.4')
@@ -32,15 +33,17 @@ def main(
     for suite,only in blocks.items():
         s = Suite(suite_configs(suite, seeds=(0,), only=only), Path(runs)/f'{suite}-cpu')
         if s.left: raise SystemExit(f'{s.out} has not finished {only} with seed 0')
-        c,e = s.units[0],s.experiment(s.units[0])
-        (_,f,_),(_,nl,_) = e.features(0),e.neighbors(0)
-        y,v,g = e.load().y_test,votes(nl['test'], ks, e.load().n_classes),torch.Generator().manual_seed(0)
+        c = s.units[0]
+        run = s.experiment(c).runs[0]
+        f,nl,y,L = run.features,run.neighbors,run.data.y_test,run.data.n_classes
+        v,g = votes(nl['test'], ks, L),torch.Generator().manual_seed(0)
         for width in widths:
             for seed in range(seeds):
-                net = fit_knet(f['train'], nbr_labels=nl['train'], n_classes=v.shape[-1], hidden=width, seed=seed)
+                net = fit_knet(f['train'], nbr_labels=nl['train'], n_classes=L, hidden=width, seed=seed)
                 for k,p,t in zip(ks, net.predict_proba(f['test'], ks).unbind(1), v.unbind(1)):
-                    rows.append(dict(data=c.data, noise=c.noise, rate=c.rate, backbone=c.backbone, width=net.hidden, paper=width=='paper', seed=seed, k=k,
-                                     gap=(p-t).abs().mean().item(), drawn=(p-drawn(p, k, g)).abs().mean().item(),
+                    rows.append(dict(data=c.data, noise=c.noise, rate=c.rate, backbone=c.backbone, width=net.hidden,
+                                     paper=width=='paper', seed=seed, k=k, gap=(p-t).abs().mean().item(),
+                                     drawn=(p-drawn(p, k, g)).abs().mean().item(),
                                      accuracy=100*(p.argmax(1)==y).double().mean().item()))
             print(c.data, width, [{o:round(r[o],4) for o in ('k','gap','drawn','accuracy')} for r in rows[-len(ks):]], flush=True)
-    write_results(pd.DataFrame(rows).assign(**environment()), Path(__file__).parents[1]/'results/width')
+    write_results(pd.DataFrame(rows).assign(**environment()), results_folder('width'))

@@ -70,8 +70,9 @@ def check_missing(
     for o in missing: gone |= labels==o
     n = int(gone.sum())
     if not n: return
-    raise ValueError(f"{where}{': ' if where else ''}{n:,} label{' is' if n==1 else 's are'} missing, the first in row {start+gone.argmax()}, "
-                     "counted from 0: fill in or remove such rows")
+    many = f"{where}: {n:,}" if where else f"{n:,}"
+    many += ' label is missing' if n==1 else ' labels are missing'
+    raise ValueError(f"{many}, the first in row {start+gone.argmax()}, counted from 0: fill in or remove such rows")
 
 # %% ../nbs/00a_checks.ipynb #40769926
 def encode_labels(
@@ -81,13 +82,13 @@ def encode_labels(
     codes:bool=False, # Are whole numbers codes already, places in `classes`? Other labels then go by their names
     missing:tuple=(), # What stands for no label, besides None and NaN: ('',) in a csv
     text_numbers:bool=False, # Is text that is numbers ordered as numbers? (In a csv all numbers are text)
-)->tuple: # (n,) int64 tensor; list of the L classes
-    "Numbers of labels, and the classes. Raises `ValueError` for labels that are missing, of mixed kinds, or not among `classes`"
+)->tuple: # (n,) int64 tensor; list (of codes: range) of the L classes
+    "Numbers of labels, and the classes. Raises `ValueError` for labels that are missing, mixed, or not among `classes`"
     a = _label_array(labels)
     check_missing(a, where, missing)
     if codes and a.dtype.kind in 'iuf':
         y = check_labels(a, None if classes is None else len(classes))
-        return y,list(range(y.max().item()+1) if classes is None else classes)
+        return y,range(y.max().item()+1) if classes is None else list(classes)
     values = (a.astype(str) if codes else a).tolist()
     classes = list(_in_order([*dict.fromkeys(values)], text_numbers) if classes is None else classes)
     return _look_up(values, list(map(str, classes)) if codes else classes, where),classes
@@ -106,6 +107,7 @@ def _kind_of(o):
     if isinstance(o, (bool,np.bool_)): return 'bool'
     return 'numbers' if isinstance(o, numbers.Number) else 'text' if isinstance(o, str) else type(o).__name__
 
+# %% ../nbs/00a_checks.ipynb #3f73934f
 def _in_order(values, text_numbers):
     with suppress(ValueError,TypeError):
         if text_numbers: return sorted(values, key=float)
@@ -114,7 +116,8 @@ def _in_order(values, text_numbers):
 def _look_up(values, classes, where):
     "(n,) places of the values in the classes"
     at = {c:i for i,c in enumerate(classes)}
-    if len(at)<len(classes): raise ValueError(f"class names must differ, {first(o for o in classes if classes.count(o)>1)!r} comes twice")
+    if len(at)<len(classes):
+        raise ValueError(f"class names must differ, {first(o for o in classes if classes.count(o)>1)!r} comes twice")
     if unknown := sorted({o for o in values if o not in at}):
         what = f"labels {unknown[:3]} are not among the {len(classes)} class{'' if len(classes)==1 else 'es'}"
         raise ValueError(f"{where}: {what}" if where else what)
@@ -125,14 +128,15 @@ def check_features(
     x, # (n, d) features or (n, c, h, w) images: tensor or array
     name:str='features', # What the error calls them
 )->Tensor: # The same as a tensor
-    "Features as a tensor; raises `ValueError` if there are none, or a NaN or infinite value among them, naming the first row"
+    "Features as a tensor; raises `ValueError` if there are none, or for a NaN or infinite value, naming the first row"
     x = as_tensor(x, name)
     if x.ndim<2: raise ValueError(f"{name} must have one row per sample, got shape {tuple(x.shape)}")
     if x.numel()==0: raise ValueError(f"{name} are empty, got shape {tuple(x.shape)}")
     if not x.is_floating_point(): return x
     bad = torch.cat([~torch.isfinite(b).all(1) for b in x.flatten(1).split(65536)]).nonzero().flatten()
     if not len(bad): return x
-    raise ValueError(f"{name} have NaN or infinite values in {len(bad)} of {len(x)} rows, the first is row {bad[0].item()}")
+    some = f"{len(bad)} of {len(x)} rows"
+    raise ValueError(f"{name} have NaN or infinite values in {some}, the first is row {bad[0].item()}")
 
 # %% ../nbs/00a_checks.ipynb #87ca1d35
 def check_lengths(
@@ -150,7 +154,7 @@ def check_distributions(
     n_classes:int, # L
     name:str='soft labels', # What the error calls them
 )->Tensor: # (n, L) float32
-    "Distributions as a float32 tensor; raises `ValueError` unless every row has L finite, non-negative values that sum to 1"
+    "Distributions as a float32 tensor; raises `ValueError` unless each row has L non-negative values that sum to 1"
     p = check_features(p, name).float()
     if p.shape[1:]!=(n_classes,): raise ValueError(f"{name} must be (n, {n_classes}), got shape {tuple(p.shape)}")
     bad = ((p<0).any(1)|((p.sum(1)-1).abs()>1e-3)).nonzero().flatten()

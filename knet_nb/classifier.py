@@ -8,6 +8,7 @@ Docs: https://knet-nb.github.io/knet_nb/classifier.html.md"""
 __all__ = ['issue_cols', 'KNetClassifier', 'label_issues', 'find_label_issues', 'knn_graph']
 
 # %% ../nbs/08_classifier.ipynb #3c8541e4
+import importlib.util
 from copy import deepcopy
 from fastai.basics import *
 from scipy.sparse import csr_matrix
@@ -15,13 +16,13 @@ from sklearn.base import BaseEstimator,ClassifierMixin
 from sklearn.utils import check_array,check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted,validate_data
-from .checks import check_features,check_labels,check_lengths
-from .neighbors import choose_k,nearest,nearest_ivf,neighbor_labels
-from .knet import fit_knet,knet_losses
+from .checks import as_numpy,check_features,check_k,check_labels,check_lengths,encode_labels
+from .neighbors import choose_k,nearest,nearest_ivf,neighbor_labels,with_self
+from .knet import default_bs,fit_knet,knet_losses
 
 # %% ../nbs/08_classifier.ipynb #b84fbd65
 class KNetClassifier(ClassifierMixin, BaseEstimator):
-    "kNet over features: trained on the votes of nearest neighbours, it keeps no training sample and rates the training labels"
+    "kNet on the votes of nearest neighbours: it keeps no training sample and rates the training labels"
     def __init__(self,
         k:int=None, # Neighbours whose vote is predicted, in [1, k_max] (default: chosen in `fit`, see `k_`)
         k_max:int=101, # Largest k that it is trained for; at most n - 1 for n samples (n with `include_self`)
@@ -43,37 +44,39 @@ class KNetClassifier(ClassifierMixin, BaseEstimator):
         self.random_state,self.device,self.progress = random_state,device,progress
 
 # %% ../nbs/08_classifier.ipynb #4359c11a
-def _whole(x): return isinstance(x, (int,np.integer)) and not isinstance(x, bool)
+def _is_whole(v): return isinstance(v, (int,np.integer)) and not isinstance(v, bool)
+def _is_real(v): return isinstance(v, (int,float,np.number)) and not isinstance(v, bool)
+def _at_least(lo): return lambda v: _is_whole(v) and v>=lo, f'a whole number of at least {lo}'
+def _among(*names): return lambda v: isinstance(v, str) and v in names, ' or '.join(map(repr, names))
+def _or_none(test, words): return lambda v: v is None or test(v), words
+
+def _is_width(v): return v in ('auto','paper') if isinstance(v, str) else _is_whole(v) and v>=0
+
+_parameters = dict(
+    k=_or_none(*_at_least(1)), k_max=_at_least(1), epochs=_at_least(1), batch_size=_or_none(*_at_least(2)),
+    metric=_among('euclidean','cosine'), search=_among('auto','exact','ivf'), loss=_among(*knet_losses),
+    width=(_is_width, "'auto', 'paper' or a whole number"), lr=(lambda v: _is_real(v) and 0<v<np.inf, 'a positive number'),
+    recall=(lambda v: _is_real(v) and 0<v<=1, 'in (0, 1]'))
 
 @patch
 def _check_params(self:KNetClassifier):
-    "Raises `ValueError` that names the parameter, its value and what it may be"
-    def need(ok, name, what):
-        if not ok: raise ValueError(f"{name} must be {what}, got {getattr(self, name)!r}")
-    def least(name, lo): need(_whole(v := getattr(self, name)) and v>=lo, name, f'a whole number of at least {lo}')
-    least('k_max', 1); least('epochs', 1)
-    if self.k is not None: least('k', 1)
-    if self.batch_size is not None: least('batch_size', 2)
-    w = self.width
-    need(_whole(w) and w>=0 or isinstance(w, str) and w in ('auto','paper'), 'width', "'auto', 'paper' or a whole number")
-    for name,known in dict(metric=('euclidean','cosine'), search=('auto','exact','ivf'), loss=tuple(knet_losses)).items():
-        need(isinstance(v := getattr(self, name), str) and v in known, name, ' or '.join(map(repr, known)))
-    real = lambda v: isinstance(v, (int,float,np.number)) and not isinstance(v, bool)
-    need(real(self.lr) and 0<self.lr<float('inf'), 'lr', 'a positive number')
-    need(real(self.recall) and 0<self.recall<=1, 'recall', 'in (0, 1]')
+    "Raises `ValueError` that names the parameter, what it may be and its value"
+    for name,(test,words) in _parameters.items():
+        if not test(v := getattr(self, name)): raise ValueError(f"{name} must be {words}, got {v!r}")
 
-# %% ../nbs/08_classifier.ipynb #51e42ba1
+# %% ../nbs/08_classifier.ipynb #51ba69cf
 def _typical(p, y, best):
     "(L, L): row c has the median probabilities of the samples most probably c, or of those given c if there are none"
     rows = [best==c if (best==c).any() else y==c for c in range(p.shape[1])]
     return np.stack([np.median(p[r], 0) if r.any() else np.ones(len(rows)) for r in rows])
 
+# %% ../nbs/08_classifier.ipynb #51e42ba1
+issue_cols = ['given','suggested','p_given','p_suggested','score','is_issue'] # of the frame of label issues
+
 def _best_other(p, y, block=65536):
     "The largest probability of a label that is not the given one"
     def one(p, y): p = p.copy(); p[np.arange(len(p)),y] = 0; return p.max(1)
     return np.concatenate([one(p[i:i+block], y[i:i+block]) for i in range(0, len(p), block)])
-
-issue_cols = ['given','suggested','p_given','p_suggested','score','is_issue'] # of the frame of label issues
 
 def label_issues(
     labels, # (n,) given labels as whole numbers in [0, L)
@@ -81,90 +84,103 @@ def label_issues(
     classes=None, # (L,) names of the classes (default: their numbers)
     index=None, # (n,) names of the rows
 )->pd.DataFrame: # n rows in the same order
-    "given, suggested, p_given, p_suggested, score (low: probably wrong) and is_issue for each label. Raises `ValueError` for bad input"
+    "A row of `issue_cols` for each label; a low score is probably wrong. Raises `ValueError` for bad input"
+    p,y,names = _check_probs(labels, pred_probs, classes)
+    given,top = p[np.arange(len(p)),y],p.max(1)
+    best = np.where(given==top, y, p.argmax(1)) # of equals the given one
+    q = _typical(p, y, best)
+    score,is_issue = given/(given+_best_other(p, y)),(best!=y)&(given<np.sqrt(q[best,y]*q[y,y]))
+    return pd.DataFrame(dict(zip(issue_cols, [names[y],names[best],given,top,score,is_issue])), index=index)
+
+def _check_probs(labels, pred_probs, classes):
+    "Probabilities, labels and class names as arrays"
     p = check_features(pred_probs, 'pred_probs').numpy()
     if p.ndim!=2 or p.min()<0 or p.max()>1.001:
         raise ValueError(f"pred_probs must be (n, L) numbers in [0, 1], got shape {p.shape} in [{p.min()}, {p.max()}]")
-    y,rows = check_labels(labels, p.shape[1]).numpy(),np.arange(len(p))
+    y = check_labels(labels, p.shape[1]).numpy()
     check_lengths(p, y)
     names = np.arange(p.shape[1]) if classes is None else np.asarray(classes)
     if len(names)!=p.shape[1]: raise ValueError(f"{len(names)} classes, but pred_probs has {p.shape[1]} columns")
-    given,top = p[rows,y],p.max(1)
-    best = np.where(given==top, y, p.argmax(1)) # of equals the given one
-    q,other = _typical(p, y, best),_best_other(p, y)
-    cols = names[y],names[best],given,top,given/(given+other),(best!=y)&(given<np.sqrt(q[best,y]*q[y,y]))
-    return pd.DataFrame(dict(zip(issue_cols, cols)), index=index)
+    return p,y,names
 
 # %% ../nbs/08_classifier.ipynb #0caec9b1
-def _to_numpy(x):
-    "A tensor as an array, anything else as it is"
-    if not isinstance(x, Tensor): return x
-    x = x.detach().cpu()
-    return (x.float() if x.dtype==torch.bfloat16 else x).numpy()
-
-def _encode(y):
-    "The classes and the labels as their numbers"
-    try:
-        check_classification_targets(y)
-        return np.unique(y, return_inverse=True)
-    except (TypeError,ValueError): # there is no order among them, or scikit-learn says no more than that their type is unknown
-        kinds = sorted({type(o).__name__ for o in y.tolist()}) if y.dtype==object and y.ndim==1 else []
-        if len(kinds)<2: raise
-        lost = np.flatnonzero(pd.isna(y))
-        raise ValueError(f"labels must all be of one kind and none may be missing, got {', '.join(kinds)}"+(f"; row {lost[0]} has none" if len(lost) else '')) from None
+def _classes_of(y):
+    "Classes (L,) in the type of the labels, and labels (n,) as numbers. Raises `ValueError` for missing and mixed ones"
+    codes,classes = encode_labels(y)
+    check_classification_targets(y)
+    return np.asarray(classes, y.dtype),codes.numpy()
 
 # %% ../nbs/08_classifier.ipynb #a6b57ae7
 _slow = 2.5e12 # work of an exact search of about 15 seconds on two CPU cores
 
+def _is_slow(m, n, d, device):
+    "Would an exact search of m rows among n take long, and is there another way?"
+    work = m*n*(400+d) # one distance costs as much as 400 features, then each feature
+    return device.type=='cpu' and work>_slow and importlib.util.find_spec('faiss') is not None
+
 def _search(X, rows, k, metric, search='auto', recall=.95, seed=0, device=None, progress=False):
     "Distances and ids of the neighbours of some rows (None: of all), and the recall"
-    m = len(X) if rows is None else len(rows)
-    device = torch.device(ifnone(device, default_device()))
-    auto = device.type=='cpu' and m*len(X)*(400+X.shape[1])>_slow and _has_faiss() # one distance costs as much as 400 features, then each feature
-    if search=='ivf' or search=='auto' and auto: return nearest_ivf(X, k=k, metric=metric, recall=recall, rows=rows, seed=seed, progress=progress)
+    m,device = len(X) if rows is None else len(rows),torch.device(ifnone(device, default_device()))
+    if search=='ivf' or search=='auto' and _is_slow(m, *X.shape, device):
+        return nearest_ivf(X, k=k, metric=metric, recall=recall, rows=rows, seed=seed, progress=progress)
     return *[o.cpu() for o in nearest(X, k=k, metric=metric, rows=rows, device=device, progress=progress)],1.
 
-def _has_faiss():
-    try: import faiss
-    except ImportError: return False
-    return True
-
-# %% ../nbs/08_classifier.ipynb #9232dcb2
-def _standardised(X, rows):
-    "Float32 features (m, d) of mean 0 and deviation 1, and the mean and deviation (d,) in float64; read in blocks"
-    n,d = len(X) if rows is None else len(rows),X.shape[1]
-    size = max(1, (1<<26)//(8*d))
-    def blocks():
-        for i in range(0, n, size): yield i,np.asarray(X[i:i+size] if rows is None else X[rows[i:i+size]], np.float64)
-    mean = sum(b.sum(0)/n for _,b in blocks())
-    std = np.sqrt(sum(((b-mean)**2).sum(0)/n for _,b in blocks()))
-    lo,hi = np.min([b.min(0) for _,b in blocks()], 0),np.max([b.max(0) for _,b in blocks()], 0)
+# %% ../nbs/08_classifier.ipynb #f0e97034
+def _moments(blocks, n):
+    "Mean and deviation (d,) in float64 of the rows in the blocks, n in all"
+    mean = sum(b.sum(0)/n for b in blocks())
+    std = np.sqrt(sum(((b-mean)**2).sum(0)/n for b in blocks()))
+    lo,hi = np.min([b.min(0) for b in blocks()], 0),np.max([b.max(0) for b in blocks()], 0)
     std[(lo==hi)|(std<1e-30)] = 1 # a constant column says nothing
+    return mean,std
+
+def _standardised(X, rows, block=1<<26):
+    "Float32 features (m, d) of mean 0 and deviation 1, and both (d,) in float64; read `block` bytes at a time"
+    n,d = len(X) if rows is None else len(rows),X.shape[1]
+    size = max(1, block//(8*d))
+    at = [slice(i, i+size) for i in range(0, n, size)]
+    def read(i): return np.asarray(X[i] if rows is None else X[rows[i]], np.float64)
+    mean,std = _moments(lambda: map(read, at), n)
     Z = torch.empty(n, d)
-    for i,b in blocks(): Z[i:i+size] = torch.from_numpy((b-mean)/std)
+    for i in at: Z[i] = torch.from_numpy((read(i)-mean)/std)
     return Z,mean,std
 
-# %% ../nbs/08_classifier.ipynb #42c6a026
+# %% ../nbs/08_classifier.ipynb #a24f289e
 _most_rows,_least_rows = 2**17,320 # rows of an epoch
 
+def _rows_to_train(n, seed):
+    "Ids in order; None for all"
+    return None if n<=_most_rows else np.sort(np.random.default_rng(seed).permutation(n)[:_most_rows])
+
+def _repeat_few(*tensors): # as often as it takes for `_least_rows`
+    times = -(-_least_rows//len(tensors[0]))
+    return [o.repeat(times, 1) if times>1 else o for o in tensors]
+
+# %% ../nbs/08_classifier.ipynb #42c6a026
 @patch
-def _fit_rows(self:KNetClassifier, X, y, seed):
-    "Search, choose k and train on all rows, or on a sample of them"
-    n,L = len(X),len(self.classes_)
-    rows = None if n<=_most_rows else np.sort(np.random.default_rng(seed).permutation(n)[:_most_rows])
-    own = torch.as_tensor(y if rows is None else y[rows])
+def _neighbor_labels(self:KNetClassifier, X, y, rows, seed):
+    "Labels (m, k_max_) of the neighbours of the rows to train on. Sets `k_` and `recall_`"
     others = max(1, self.k_max_-self.include_self) # neighbours besides itself
-    ids,self.recall_ = _search(X, rows, others, self.metric, self.search, self.recall, seed, self.device, self.progress)[1:]
-    nl = neighbor_labels(ids, y)
+    how = dict(search=self.search, recall=self.recall, seed=seed, device=self.device, progress=self.progress)
+    ids,self.recall_ = _search(X, rows, others, self.metric, **how)[1:]
+    nl,own,L = neighbor_labels(ids, y),torch.as_tensor(y if rows is None else y[rows]),len(self.classes_)
     block = max(1, 2**24//(nl.shape[1]*L)) # rows of votes for every k
     self.k_ = int(self.k or min(choose_k(nl, own, L, block=block)+self.include_self, self.k_max_))
-    if self.include_self: nl = torch.cat([own[:,None].to(nl.dtype), nl], 1)[:,:self.k_max_]
+    return with_self(nl, own)[:,:self.k_max_] if self.include_self else nl
+
+# %% ../nbs/08_classifier.ipynb #a95b7f73
+@patch
+def _fit_rows(self:KNetClassifier, X, y, seed):
+    "kNet of all rows, or of a sample of them. Sets `mean_` and `scale_`"
+    rows = _rows_to_train(len(X), seed)
+    nl = self._neighbor_labels(X, y, rows, seed)
     Z,mean,std = _standardised(X, rows)
-    bs = self.batch_size or min(1024, max(32, len(Z)//48))
-    if len(Z)<_least_rows: Z,nl = [o.repeat(-(-_least_rows//len(o)), 1) for o in (Z,nl)] # a few steps would not do
+    bs = self.batch_size or default_bs(len(Z))
+    Z,nl = _repeat_few(Z, nl)
     hidden = None if self.width=='auto' else self.width if self.width=='paper' else int(self.width)
-    net = fit_knet(Z, nbr_labels=nl, n_classes=L, hidden=hidden, loss=self.loss, epochs=int(self.epochs), lr=float(self.lr), bs=int(bs),
-                   seed=seed, device=self.device, progress=self.progress)
+    how = dict(hidden=hidden, loss=self.loss, epochs=int(self.epochs), lr=float(self.lr), bs=int(bs))
+    how |= dict(seed=seed, device=self.device, progress=self.progress)
+    net = fit_knet(Z, nbr_labels=nl, n_classes=len(self.classes_), **how)
     self.mean_,self.scale_ = mean+std*net.mean.double().numpy(),std*net.std.double().numpy()
     net.mean.copy_(torch.from_numpy(self.mean_)); net.std.copy_(torch.from_numpy(self.scale_))
     return net
@@ -177,35 +193,47 @@ def fit(self:KNetClassifier,
 ):
     "Find neighbours, train kNet and rate the labels. Raises `ValueError` for bad parameters, features and labels"
     self._check_params()
-    index = next((o.index for o in (X,y) if isinstance(o, (pd.DataFrame,pd.Series))), None) # a scaler before this takes that of X
-    X,y = validate_data(self, _to_numpy(X), _to_numpy(y), ensure_min_samples=2)
-    self.classes_,y = _encode(y)
-    if not self.include_self and 1<len(self.classes_)==len(y):
-        raise ValueError(f"each of the {len(y)} classes has one sample: without itself (include_self=False) no vote can be right")
-    most = len(X)-(not self.include_self)
-    self.k_max_ = min(int(self.k_max), most)
-    if self.k is not None and self.k>self.k_max_:
-        raise ValueError(f"k must lie in [1, {self.k_max_}], got {self.k}: k_max is {self.k_max} and {len(X)} samples have {most} neighbours")
-    self.knet_ = self._fit_rows(X, y, check_random_state(self.random_state).randint(2**31-1))
-    self.knet_.k,self.knet_.classes,self.knet_.columns = self.k_,self.classes_.tolist(),list(getattr(self, 'feature_names_in_', [])) or None
+    index = next((o.index for o in (X,y) if isinstance(o, (pd.DataFrame,pd.Series))), None) # a scaler has taken that of X
+    X,y = validate_data(self, _no_tensor(X), _no_tensor(y), ensure_min_samples=2)
+    self.classes_,y = _classes_of(y)
+    self._limit_k(len(X))
+    net = self.knet_ = self._fit_rows(X, y, check_random_state(self.random_state).randint(2**31-1))
+    net.k,net.classes,net.columns = self.k_,self.classes_.tolist(),list(getattr(self, 'feature_names_in_', [])) or None
     self.pred_probs_ = self._proba(X, [self.k_])[:,0]
     self.label_issues_ = label_issues(y, self.pred_probs_, self.classes_, index)
     return self
 
-# %% ../nbs/08_classifier.ipynb #f43de4cb
+def _no_tensor(x): return as_numpy(x) if isinstance(x, Tensor) else x # scikit-learn reads the rest
+
+# %% ../nbs/08_classifier.ipynb #81caad46
+@patch
+def _limit_k(self:KNetClassifier, n):
+    "Sets `k_max_`. Raises `ValueError` if n samples have too few neighbours"
+    if not self.include_self and 1<len(self.classes_)==n:
+        raise ValueError(f"each of the {n} classes has one sample: without itself (include_self=False) "
+                         "no vote can be right")
+    most = n-(not self.include_self)
+    self.k_max_ = min(int(self.k_max), most)
+    why = f", as k_max is {self.k_max} and {n} samples have {most} neighbours"
+    if self.k is not None: check_k(self.k, self.k_max_, why=why)
+
+# %% ../nbs/08_classifier.ipynb #0b50d1de
 @patch
 def _proba(self:KNetClassifier, X, ks):
-    "Distributions (n, len(ks), L) float32, in blocks, the features standardised in float64"
+    "Distributions (n, len(ks), L) float32"
     net = deepcopy(self.knet_)
     net.mean.zero_(); net.std.fill_(1)
-    out,size = np.empty((len(X), len(ks), len(self.classes_)), np.float32),max(1, min(65536, 2**23//X.shape[1]))
+    out = np.empty((len(X), len(ks), len(self.classes_)), np.float32)
+    size = max(1, min(65536, 2**23//X.shape[1]))
     for i in range(0, len(X), size):
         with np.errstate(over='ignore'): z = (np.asarray(X[i:i+size], np.float64)-self.mean_)/self.scale_
         far = ~(np.abs(z).max(1)<1e15)
-        if far.any(): raise ValueError(f"row {i+far.argmax()} of X is 1e15 deviations or more from the training samples: check its units")
+        if far.any():
+            raise ValueError(f"row {i+far.argmax()} of X is 1e15 deviations or more from the training samples: check its units")
         out[i:i+size] = net.predict_proba(z.astype(np.float32), ks)
     return out
 
+# %% ../nbs/08_classifier.ipynb #f43de4cb
 @patch
 def predict_proba(self:KNetClassifier,
     X, # (n, d) features
@@ -213,8 +241,7 @@ def predict_proba(self:KNetClassifier,
 )->np.ndarray: # (n, L) float32 for one k, (n, len(k), L) for several
     "Distribution of the labels among the k nearest training samples, in the order of `classes_`"
     check_is_fitted(self)
-    X = validate_data(self, _to_numpy(X), reset=False)
-    k = ifnone(k, self.k_)
+    X,k = validate_data(self, _no_tensor(X), reset=False),ifnone(k, self.k_)
     p = self._proba(X, k if is_iter(k) else [k])
     return p if is_iter(k) else p[:,0]
 
@@ -243,8 +270,8 @@ def knn_graph(
     k:int=10, # Neighbours of each sample, below n
     metric:str='euclidean', # 'euclidean' or 'cosine'
 )->csr_matrix: # (n, n), k distances in each row, nearest first, itself not among them
-    "The graph of nearest neighbours that cleanlab's `Datalab(...).find_issues(knn_graph=...)` takes. Raises `ValueError` for bad input"
-    X = check_array(_to_numpy(X), ensure_min_samples=2)
+    "The graph of neighbours that cleanlab's `Datalab(...).find_issues` takes. Raises `ValueError` for bad input"
+    X = check_array(_no_tensor(X), ensure_min_samples=2)
     ids = _search(X, None, k, metric)[1].numpy()
     d = _distances(X, ids, metric)
     order = d.argsort(1, kind='stable')
@@ -253,11 +280,10 @@ def knn_graph(
 
 def _distances(X, ids, metric, block=1<<26):
     "Distances (n, k) in float64, without rounding: those of equal rows are 0"
-    out = np.empty(ids.shape)
     def read(rows):
         a = np.asarray(rows, np.float64)
         return a/np.linalg.norm(a, axis=-1, keepdims=True) if metric=='cosine' else a
-    size = max(1, block//(8*X.shape[1]*ids.shape[1]))
+    out,size = np.empty(ids.shape),max(1, block//(8*X.shape[1]*ids.shape[1]))
     for i in range(0, len(X), size):
         sq = ((read(X[ids[i:i+size]])-read(X[i:i+size])[:,None])**2).sum(-1)
         out[i:i+size] = sq/2 if metric=='cosine' else np.sqrt(sq)

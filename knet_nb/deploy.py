@@ -15,11 +15,13 @@ import PIL.Image,knet_nb
 from fastai.basics import *
 from fastai.data.transforms import IntToFloatTensor,Normalize
 from .files import atomic_path,load_tensors,save_tensors
-from .checks import check_features,check_labels,check_lengths
+from .checks import as_numpy,check_features,check_k,check_lengths,encode_labels
+from .messages import counted
+from .images import open_image
 from .loaders import TensorDL
 from .features import LoaderInputs,extract_features,find_head,plain_loader
 from .backbones import backbones,mlp
-from .neighbors import choose_k,nearest,neighbor_labels
+from .neighbors import choose_k,nearest,neighbor_labels,with_self
 from .knet import KNet,fit_knet
 
 # %% ../nbs/08a_deploy.ipynb #f58e6eac
@@ -41,21 +43,27 @@ class FeatureNet(nn.Module):
     def __init__(self,
         model:nn.Module, # Any model
         at:str, # Name of a layer in it
-        how:str='after', # 'after': what leaves the layer; 'before': what enters it; 'cut': the same, and the layer, the model's last, is dropped
+        how:str='after', # 'after': what leaves the layer; 'before': what enters it; 'cut': the same, of a last layer
         recipe:list=None, # Name and arguments, if it is a network of this package
     ):
         super().__init__()
         self.at,self.how,self.recipe,self.network = at,how,recipe,f'{type(model).__module__}.{type(model).__qualname__}'
         self.model = deepcopy(model).eval().to(memory_format=torch.contiguous_format) # as a file gives it back
-        mods = dict(self.model.named_modules())
-        if at not in mods: raise ValueError(f"the model has no layer {at!r}; it has {', '.join(n for n in list(mods)[-8:] if n)}")
-        new,(parent,_,name) = nn.Identity() if how=='cut' else _Tap(mods[at], how=='before'),at.rpartition('.')
-        if at: setattr(mods[parent], name, new)
-        else: self.model = new
+        self._end_at(at, how)
     def forward(self, x): # (b, ...) -> (b, d)
         y = self.model(x)
         if self.how!='cut': y,_tapped.x = _tapped.x,None
         return (F.adaptive_avg_pool2d(y, 1) if self.how=='after' and y.ndim==4 else y).flatten(1)
+
+@patch
+def _end_at(self:FeatureNet, at, how):
+    "Put a tap on the layer, or nothing in its place"
+    mods,(parent,_,name) = dict(self.model.named_modules()),at.rpartition('.')
+    known = ', '.join(n for n in list(mods)[-8:] if n)
+    if at not in mods: raise ValueError(f"the model has no layer {at!r}; it has {known}")
+    new = nn.Identity() if how=='cut' else _Tap(mods[at], how=='before')
+    if at: setattr(mods[parent], name, new)
+    else: self.model = new
 
 # %% ../nbs/08a_deploy.ipynb #09a1a469
 def _recipe_of(model, shape):
@@ -101,9 +109,11 @@ class DeployedKNet(nn.Module):
         div:float=None, # Raw samples are images that are divided by this if they are uint8
     ):
         super().__init__()
-        if len(classes)!=knet.n_classes: raise ValueError(f"{len(classes)} class names, but kNet has {knet.n_classes} classes")
+        if len(classes)!=knet.n_classes:
+            raise ValueError(f"{len(classes)} class names, but kNet has {knet.n_classes} classes")
         self.features,self.knet,self.shape,self.div,self.normalize = features,knet,tuple(shape),div,stats is not None
-        self.classes = [c if isinstance(c, (str,int)) else str(c) for c in (o.item() if hasattr(o,'item') else o for o in classes)]
+        plain = [o.item() if hasattr(o,'item') else o for o in classes]
+        self.classes = [c if isinstance(c, (str,int)) else str(c) for c in plain]
         for n,v in zip(('mean','std'), stats or (torch.zeros(1), torch.ones(1))):
             self.register_buffer(n, v.detach().cpu().float().as_subclass(Tensor))
         self.k = ifnone(k, knet.default_k)
@@ -117,43 +127,12 @@ class DeployedKNet(nn.Module):
 # %% ../nbs/08a_deploy.ipynb #ee664fa3
 @patch
 def _check_k(self:DeployedKNet, k):
-    "k as an int, or an int tensor kept in [1, k_max]: a look at its values would wait for the device and stop an export"
+    "k as an int, or an int tensor kept in [1, k_max]: to look at its values would stop an export"
     k_max,fixed = self.knet.k_max,self.knet.fixed_k
     if isinstance(k, Tensor): return k.clamp(1, k_max)
-    if isinstance(k, bool) or not isinstance(k, (int,np.integer)) or not 1<=k<=k_max:
-        raise ValueError(f"k must be a whole number in [1, {k_max}], got {k!r}")
+    k = check_k(k, k_max)
     if fixed and k!=fixed: raise ValueError(f"this kNet was trained for k={fixed} alone, got {k}")
-    return int(k)
-
-# %% ../nbs/08a_deploy.ipynb #4dbd8201
-@patch
-def prepare(self:DeployedKNet,
-    x:Tensor, # (b, *shape) samples
-)->Tensor: # (b, *shape) float32
-    "The batch as the network takes it. Raises `ValueError` for another shape or type"
-    if tuple(x.shape[1:])!=self.shape: raise ValueError(f"this kNet takes batches of shape (n, {', '.join(map(str,self.shape))}), got {tuple(x.shape)}: {self._how_to_fit(x)}")
-    if not (x.is_floating_point() or x.dtype==torch.uint8 and self.div):
-        raise ValueError(f"this kNet takes {' or '.join(self.input_kinds.values())}, got {x.dtype}")
-    if isinstance(x, TensorBase): x = x.as_subclass(Tensor) # not always: torch.export stumbles over it
-    x = x.float() if x.is_floating_point() else x.float()/self.div
-    return (x-self.mean)/self.std if self.normalize else x
-
-@patch
-def _how_to_fit(self:DeployedKNet, x):
-    "What to do about samples of another shape"
-    if tuple(x.shape)==self.shape: return "a single sample needs x[None]"
-    if len(self.shape)==3 and x.ndim==4 and x.shape[2:]==self.shape[1:]:
-        return f"it was trained on images of {self.shape[0]} channel{'s'*(self.shape[0]>1)}, convert these (PIL images and paths are converted by predict)"
-    if len(self.shape)==3 and x.ndim==4:
-        h,w = x.shape[1:3] if x.shape[-1] in (1,3,4) else x.shape[2:]
-        return (f"these images are {h} high and {w} wide, it was trained on {self.shape[1]} x {self.shape[2]}: resize them as the training did, "
-                f"such as [PILImage.create(f).resize(({self.shape[2]},{self.shape[1]})) for f in files]")
-    return "bring samples to the size that they had in training"
-
-@patch(as_prop=True)
-def input_kinds(self:DeployedKNet): # what each type of input has to be
-    if self.div: return dict(uint8='uint8 images in 0..255', float32=f'float images in [0, {255/self.div:g}]')
-    return dict(float32='float samples, not normalised' if self.normalize else 'float batches as the DataLoaders of the training give them')
+    return k
 
 # %% ../nbs/08a_deploy.ipynb #ca9f7849
 @patch
@@ -165,9 +144,50 @@ def forward(self:DeployedKNet,
     k = self.k if k is None else self._check_k(k)
     return self.knet(self.features(self.prepare(x)), k).softmax(-1)
 
+# %% ../nbs/08a_deploy.ipynb #4dbd8201
+@patch(as_prop=True)
+def input_kinds(self:DeployedKNet)->dict: # Type: words
+    "What each type of input has to be"
+    if self.div: return dict(uint8='uint8 images in 0..255', float32=f'float images in [0, {255/self.div:g}]')
+    if self.normalize: return dict(float32='float samples, not normalised')
+    return dict(float32='float batches as the DataLoaders of the training give them')
+
+@patch
+def prepare(self:DeployedKNet,
+    x:Tensor, # (b, *shape) samples
+)->Tensor: # (b, *shape) float32
+    "The batch as the network takes it. Raises `ValueError` for another shape or type"
+    if tuple(x.shape[1:])!=self.shape: raise ValueError(self._wrong_shape(x))
+    if not (x.is_floating_point() or x.dtype==torch.uint8 and self.div):
+        raise ValueError(f"this kNet takes {' or '.join(self.input_kinds.values())}, got {x.dtype}")
+    if isinstance(x, TensorBase): x = x.as_subclass(Tensor) # not always: torch.export stumbles over it
+    x = x.float() if x.is_floating_point() else x.float()/self.div
+    return (x-self.mean)/self.std if self.normalize else x
+
+# %% ../nbs/08a_deploy.ipynb #3239d05e
+@patch
+def _wrong_shape(self:DeployedKNet, x):
+    takes = f"this kNet takes batches of shape (n, {', '.join(map(str,self.shape))})"
+    return f"{takes}, got {tuple(x.shape)}: {self._how_to_fit(x)}"
+
+@patch
+def _how_to_fit(self:DeployedKNet, x):
+    "What to do about samples of another shape"
+    if tuple(x.shape)==self.shape: return "a single sample needs x[None]"
+    if len(self.shape)!=3 or x.ndim!=4: return "bring samples to the size that they had in training"
+    c,high,wide = self.shape
+    if x.shape[2:]==self.shape[1:]:
+        return (f"it was trained on images of {counted(c, 'channel')}, convert these "
+                "(PIL images and paths are converted by predict)")
+    h,w = x.shape[1:3] if x.shape[-1] in (1,3,4) else x.shape[2:]
+    return (f"these images are {h} high and {w} wide, it was trained on {high} x {wide}: "
+            f"resize them as the training did, such as [PILImage.create(f).resize(({wide},{high})) for f in files]")
+
+# %% ../nbs/08a_deploy.ipynb #7b52bec8
 @patch
 def __repr__(self:DeployedKNet):
-    return (f"DeployedKNet: {'x'.join(map(str,self.shape))} {' or '.join(self.input_kinds.values())} -> {len(self.classes)} classes, "
+    takes = f"{'x'.join(map(str,self.shape))} {' or '.join(self.input_kinds.values())}"
+    return (f"DeployedKNet: {takes} -> {len(self.classes)} classes, "
             f"k={self.k} of 1..{self.knet.k_max}, {sum(p.numel() for p in self.parameters()):,} weights")
 
 # %% ../nbs/08a_deploy.ipynb #17a45efd
@@ -178,21 +198,15 @@ def _labels_of(ys, labels, classes):
         if not all(isinstance(o, Tensor) and o.ndim==1 for o in ys):
             raise ValueError("kNet takes one class for each sample, the loader gives other targets: pass labels=")
         labels = torch.cat([o.as_subclass(Tensor) for o in ys])
-    a = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
-    if a.dtype.kind not in 'OSU': return check_labels(a, len(classes))
-    at = {str(c):i for i,c in enumerate(classes)}
-    unknown = sorted({str(o) for o in a}-set(at))
-    if unknown: raise ValueError(f"labels {unknown[:3]} are not among the {len(classes)} classes")
-    return check_labels([at[str(o)] for o in a])
+    return encode_labels(labels, classes, codes=True)[0]
 
-# %% ../nbs/08a_deploy.ipynb #3e6439ff
 def _classes_of(dls, outs):
     "The vocab of the DataLoaders, or a number for each output of the network"
     vocab = getattr(dls, 'vocab', None)
     if not vocab: return list(range(outs.shape[-1]))
-    if any(is_listy(o) for o in vocab):
-        raise ValueError("kNet takes one class for each sample, these DataLoaders have several vocabs: pass classes= and labels=")
-    return list(vocab)
+    if not any(is_listy(o) for o in vocab): return list(vocab)
+    raise ValueError("kNet takes one class for each sample, these DataLoaders have several vocabs: "
+                     "pass classes= and labels=")
 
 # %% ../nbs/08a_deploy.ipynb #6fc1e4a8
 def _raw_batch(dl):
@@ -209,33 +223,36 @@ def _raw_batch(dl):
 def _normalization(dl):
     "(mean, std), and what uint8 images are divided by, as the batch transforms of a loader do it"
     fs = list(dl.after_batch.fs) if hasattr(dl, 'after_batch') else []
-    norm = next((f for f in fs if isinstance(f, Normalize)), None)
     if not fs: return None,None
-    stats = (torch.zeros(1), torch.ones(1)) if norm is None else tuple(torch.as_tensor(o).cpu().float() for o in (norm.mean, norm.std))
+    norm = next((f for f in fs if isinstance(f, Normalize)), None)
+    stats = tuple(torch.as_tensor(o).cpu().float() for o in ((norm.mean,norm.std) if norm else ([0],[1])))
     raw,want = _raw_batch(dl)
     div = None if raw.is_floating_point() else next((f.div for f in fs if isinstance(f, IntToFloatTensor)), 0) or 1.
     got = (raw.float()/(div or 1)-stats[0])/stats[1]
-    if got.shape!=want.shape or not torch.allclose(got, want, atol=1e-4):
-        names = ', '.join(type(f).__name__ for f in fs)
-        raise ValueError(f"the batch transforms ({names}) do more to a batch than scale and normalise it, so they cannot be baked in: "
-                         "pass normalize=False, and give the module batches that have been through them")
-    return stats,div
+    if got.shape==want.shape and torch.allclose(got, want, atol=1e-4): return stats,div
+    names = ', '.join(type(f).__name__ for f in fs)
+    raise ValueError(f"the batch transforms ({names}) do more to a batch than scale and normalise it, so they cannot be "
+                     "baked in: pass normalize=False, and give the module batches that have been through them")
 
 # %% ../nbs/08a_deploy.ipynb #04539016
 def _check_order(dl):
     "Raises `ValueError` for what is no loader, or none that reads all samples in order"
     if not hasattr(dl, 'dataset'):
-        raise ValueError(f"dl must be a loader of inputs and labels, got {type(dl).__name__}: learn.dls.test_dl((x, y), with_labels=True) makes one of tensors, dls.test_dl(files, with_labels=True) of files")
+        raise ValueError(f"dl must be a loader of inputs and labels, got {type(dl).__name__}: "
+                         "learn.dls.test_dl((x, y), with_labels=True) makes one of tensors, "
+                         "dls.test_dl(files, with_labels=True) of files")
     mixed = isinstance(getattr(dl, 'sampler', None), torch.utils.data.RandomSampler) or getattr(dl, 'shuffle', False)
     if mixed or getattr(dl, 'drop_last', False):
-        raise ValueError("dl shuffles or leaves samples out: give one that reads all in order, such as dl.new(shuffle=False, drop_last=False). For the training samples leave dl= out")
+        raise ValueError("dl shuffles or leaves samples out: give one that reads all in order, such as "
+                         "dl.new(shuffle=False, drop_last=False). For the training samples leave dl= out")
 
 def _read(learn, dl, k_max, labels, layer, normalize, classes, progress):
-    "A batch, features and labels of all samples of a loader, class names and normalisation; what cannot work is found before the features are read"
+    "A batch, features and labels of all samples of a loader, class names and normalisation"
     inputs = LoaderInputs(dl)
     n = inputs.n
-    if n<2: raise ValueError(f"the loader has {n} samples: give the learner its DataLoaders again if it comes from an export")
-    if not 1<=k_max<n: raise ValueError(f"k_max={k_max}, but {n} samples have at most {n-1} neighbours: choose a k_max in [1, {n-1}]")
+    if n<2:
+        raise ValueError(f"the loader has {n} samples: give the learner its DataLoaders again if it comes from an export")
+    check_k(k_max, n-1, 'k_max', f", as {n} samples have at most {n-1} neighbours")
     xb = first(inputs).as_subclass(Tensor)[:2]
     norm = _normalization(dl) if normalize else (None,None)
     feats,outs = extract_features(learn.model, inputs, layer, bf16=False, logits=True, progress=progress)
@@ -244,14 +261,23 @@ def _read(learn, dl, k_max, labels, layer, normalize, classes, progress):
     check_lengths(feats, y)
     return xb,feats,y,classes,norm
 
+# %% ../nbs/08a_deploy.ipynb #dcecd9b2
+def _fit(feats, y, n_classes, k, k_max, metric, include_self, device, progress, **kwargs):
+    "kNet of features and labels, and k, chosen if there is none"
+    ids = nearest(feats, k=k_max, metric=metric, device=device, progress=progress or None)[1].cpu()
+    nl = neighbor_labels(ids, y)
+    if k is None: k = choose_k(nl, y, n_classes)
+    if include_self: nl = with_self(nl, y)[:,:k_max]
+    return fit_knet(feats, n_classes=n_classes, nbr_labels=nl, device=device, progress=progress, **kwargs),k
+
 # %% ../nbs/08a_deploy.ipynb #b03828d2
 @patch
 @delegates(fit_knet, but=['n_classes','nbr_labels','fixed_k','device'])
 def to_knet(self:Learner,
     k:int=None, # Used where none is given (default: the k whose votes agree best with the labels, `choose_k`)
     k_max:int=101, # Largest k, below the number of samples
-    dl=None, # Loader, in order, of the samples that neighbours and kNet are made of, such as samples that the network has not seen (default: the training samples)
-    labels=None, # (n,) labels of these samples, codes or class names, in the order of their data set (default: those that the loader gives)
+    dl=None, # Loader, in order, of the samples that neighbours and kNet are made of (default: the training samples)
+    labels=None, # (n,) codes or class names of these samples, in the order of their data set (default: the loader's)
     layer:str=None, # Module whose output is the feature vector (default: what enters the last linear layer)
     normalize:bool=True, # Take raw images; False: take batches as the learner's model does
     classes:list=None, # Class names (default: the vocab of the DataLoaders)
@@ -261,46 +287,47 @@ def to_knet(self:Learner,
     progress:bool=False, # Show progress bars?
     **kwargs
 )->DeployedKNet: # In eval mode, on the CPU; the learner and the random state are left as they were
-    "Features of the samples, their neighbours, kNet: all in one module. Raises `ValueError` for loaders, labels and ks that do not fit"
+    "Features of the samples, their neighbours, kNet: all in one module. Raises `ValueError` for what does not fit"
     if dl is not None: _check_order(dl)
     with no_random(seed),(plain_loader(self.dls) if dl is None else nullcontext(dl)) as dl:
         xb,feats,y,classes,norm = _read(self, dl, k_max, labels, layer, normalize, classes, progress)
         device = next(self.model.parameters()).device
-        nl = neighbor_labels(nearest(feats, k=k_max, metric=metric, device=device, progress=progress or None)[1].cpu(), y)
-        if k is None: k = choose_k(nl, y, len(classes))
-        if include_self: nl = torch.cat([y[:,None].to(nl.dtype), nl[:,:-1]], 1)
-        knet = fit_knet(feats, n_classes=len(classes), nbr_labels=nl, seed=seed, device=device, progress=progress, **kwargs)
+        knet,k = _fit(feats, y, len(classes), k, k_max, metric, include_self, device, progress, seed=seed, **kwargs)
         return DeployedKNet(feature_net(self.model, xb.to(device), layer).cpu(), knet, classes, xb.shape[1:], k, *norm)
 
 # %% ../nbs/08a_deploy.ipynb #1f437440
-def _open(o, channels):
-    "An image as an array (h, w[, c])"
-    if isinstance(o, (str,Path)): o = PIL.Image.open(o)
-    if isinstance(o, PIL.Image.Image): o = o.convert('L' if channels==1 else 'RGB')
-    return np.asarray(o.cpu() if isinstance(o, Tensor) else o)
+def _as_array(o, channels):
+    "An image as an array; of a file or an image of PIL it has the channels that the network takes"
+    if not isinstance(o, (str,Path,bytes,dict,PIL.Image.Image)): return as_numpy(o)
+    return np.asarray(open_image(o).convert('L' if channels==1 else 'RGB'))
 
 def _stack(images, shape):
-    arrays = [_open(o, shape[0]) for o in images]
+    arrays = [_as_array(o, shape[0]) for o in images]
     sizes = sorted({a.shape for a in arrays})
     if len(sizes)==1: return np.stack(arrays)
-    raise ValueError(f"images must be of one size, got {', '.join(map(str,sizes)) or 'none'}: this kNet takes {'x'.join(map(str,shape))}")
+    takes = f"this kNet takes {'x'.join(map(str,shape))}"
+    raise ValueError(f"images must be of one size, got {', '.join(map(str,sizes)) or 'none'}: {takes}")
 
 # %% ../nbs/08a_deploy.ipynb #263f86b4
 @patch
 def as_batch(self:DeployedKNet,
-    images, # (n, *shape) tensor or array, channels first or last; or a list of images: paths, PIL, arrays; or one path or PIL image
+    images, # (n, *shape) tensor or array, channels first or last; a list of paths, PIL images or arrays; or one of these
 )->Tensor: # (n, *shape)
     "Samples as a batch that the module takes. Raises `ValueError` for NaN, and for float images outside [0, 1]"
     if isinstance(images, (str,Path,PIL.Image.Image)): images = [images]
     if isinstance(images, (list,tuple,L)): images = _stack(images, self.shape)
-    x = check_features(images, 'images').as_subclass(Tensor)
-    if len(self.shape)==3 and tuple(x.shape[1:])!=self.shape: # channels last, or left out as there is only one
-        if x.ndim==4 and (x.shape[-1],*x.shape[1:3])==self.shape: x = x.permute(0,3,1,2)
-        elif (1,*x.shape[1:])==self.shape: x = x[:,None]
+    x = self._channels_first(check_features(images, 'images').as_subclass(Tensor))
     if self.div and x.is_floating_point() and (x.min()<-1e-3 or x.max()>255/self.div+1e-3):
-        raise ValueError(f"float images must lie in [0, {255/self.div:g}], found {x.min():.3g} to {x.max():.3g}: scale and clip them, and do "
-                         "not normalise; or make the module with normalize=False")
+        raise ValueError(f"float images must lie in [0, {255/self.div:g}], found {x.min():.3g} to {x.max():.3g}: "
+                         "scale and clip them, and do not normalise; or make the module with normalize=False")
     return x
+
+@patch
+def _channels_first(self:DeployedKNet, x):
+    "Images whose channels are last, or left out as there is only one, in the order of `shape`"
+    if len(self.shape)!=3 or tuple(x.shape[1:])==self.shape: return x
+    if x.ndim==4 and (x.shape[-1],*x.shape[1:3])==self.shape: return x.permute(0,3,1,2)
+    return x[:,None] if (1,*x.shape[1:])==self.shape else x
 
 # %% ../nbs/08a_deploy.ipynb #7bb0c76e
 @patch
@@ -314,7 +341,8 @@ def predict_proba(self:DeployedKNet,
     ks = [self._check_k(k) for k in ks] if is_listy(ks) else self._check_k(ifnone(ks, self.k))
     training = self.training
     self.eval()
-    try: feats = torch.cat([self.features(self.prepare(b.to(self.mean.device))) for b in self.as_batch(images).split(bs)])
+    x,dev = self.as_batch(images),self.mean.device
+    try: feats = torch.cat([self.features(self.prepare(b.to(dev))) for b in x.split(bs)])
     finally: self.train(training)
     return self.knet.predict_proba(feats, ks)
 
@@ -337,47 +365,50 @@ def save(self:DeployedKNet,
 ):
     "Write weights and configuration to one file, whole or not at all"
     f = self.features
-    config = {n:getattr(self, n) for n in _parts}|dict(at=f.at, how=f.how, recipe=f.recipe, network=f.network, knet=self.knet.config)
+    config = {n:getattr(self, n) for n in _parts}
+    config |= dict(at=f.at, how=f.how, recipe=f.recipe, network=f.network, knet=self.knet.config)
     save_tensors(path, {n:v.clone() for n,v in self.state_dict().items()}, kind='DeployedKNet', config=config)
 
 # %% ../nbs/08a_deploy.ipynb #8b55ad03
 @patch(cls_method=True)
 def load(cls:DeployedKNet,
     path, # A file from `save`
-    body:nn.Module=None, # For a network that is not this package's: a model of the same make, such as `learn.model`; it is not changed
+    body:nn.Module=None, # For a network from elsewhere: a model of the same make, such as `learn.model`; it is not changed
 )->DeployedKNet: # In eval mode, on the CPU
-    "Read a deployed kNet. Raises `FileNotFoundError`, or `ValueError` for a damaged or foreign file, or a body that does not fit"
+    "Read a deployed kNet. Raises `FileNotFoundError`, or `ValueError` for a damaged or foreign file or another body"
     tensors,meta = load_tensors(path)
-    if meta.get('kind')!='DeployedKNet': raise ValueError(f"{path} holds {meta.get('kind', 'something else')!r}, not a deployed kNet")
-    c = meta['config']
+    kind,c = meta.get('kind', 'something else'),meta.get('config')
+    if kind!='DeployedKNet': raise ValueError(f"{path} holds {kind!r}, not a deployed kNet")
     if body is None and not c['recipe']:
-        raise ValueError(f"{path} has the weights of a {c['network']}, which is not a network of knet_nb: pass body=, a model of the same make "
-                         "(such as learn.model; its weights do not matter). Files made by export need none")
-    try:
-        with torch.device('meta'): knet = KNet(**c['knet'])
-        stats = (tensors['mean'],tensors['std']) if c['normalize'] else None
-        features = FeatureNet(_build(c['recipe']) if body is None else body, c['at'], c['how'], c['recipe'])
-        res = cls(features, knet, c['classes'], c['shape'], c['k'], stats, c['div'])
-        tensors = {n:v.clone() for n,v in tensors.items()} # a file's lie anywhere in memory, which shows in the last digit
-        res.load_state_dict(tensors, assign=True)
+        raise ValueError(f"{path} has the weights of a {c['network']}, which is not a network of knet_nb: "
+                         "pass body=, a model of the same make (such as learn.model; its weights do not matter). "
+                         "Files made by export need none")
+    try: return _rebuild(c, tensors, body)
     except (KeyError,TypeError,RuntimeError,ValueError) as e:
-        raise ValueError(f"{path} does not fit {'its own configuration' if body is None else 'the body'}: {e}") from None
+        what = 'its own configuration' if body is None else 'the body'
+        raise ValueError(f"{path} does not fit {what}: {e}") from None
+
+def _rebuild(c, tensors, body):
+    "A module of a file's configuration and tensors"
+    with torch.device('meta'): knet = KNet(**c['knet'])
+    stats = (tensors['mean'],tensors['std']) if c['normalize'] else None
+    features = FeatureNet(_build(c['recipe']) if body is None else body, c['at'], c['how'], c['recipe'])
+    res = DeployedKNet(features, knet, c['classes'], c['shape'], c['k'], stats, c['div'])
+    tensors = {n:v.clone() for n,v in tensors.items()} # a file's lie anywhere in memory, which shows in the last digit
+    res.load_state_dict(tensors, assign=True)
     return res.eval()
 
 # %% ../nbs/08a_deploy.ipynb #f307d421
-def _need_onnx():
-    missing = [n for n in ('onnx','onnxscript','onnxruntime') if importlib.util.find_spec(n) is None]
-    if missing: raise ImportError(f"ONNX files need {', '.join(missing)}: pip install 'knet_nb[onnx]'")
-
 @patch
 def metadata(self:DeployedKNet,
     dtype='float32', # Of the input
     any_k:bool=False, # Is k an input?
 )->dict: # Of what JSON can hold
     "What a user of an exported file has to know"
-    norm = dict(baked_in=self.normalize)|({n:getattr(self, n).flatten().tolist() for n in ('mean','std')} if self.normalize else {})
-    return dict(kind='kNet', classes=self.classes, shape=self.shape, dtype=dtype, input=self.input_kinds[dtype], normalization=norm,
-                k=self.k, k_max=self.knet.k_max, any_k=any_k, knet_nb=knet_nb.__version__)
+    norm = dict(baked_in=self.normalize)
+    if self.normalize: norm |= {n:getattr(self, n).flatten().tolist() for n in ('mean','std')}
+    return dict(kind='kNet', classes=self.classes, shape=self.shape, dtype=dtype, input=self.input_kinds[dtype],
+                normalization=norm, k=self.k, k_max=self.knet.k_max, any_k=any_k, knet_nb=knet_nb.__version__)
 
 # %% ../nbs/08a_deploy.ipynb #9792c568
 @patch
@@ -395,7 +426,9 @@ def _inputs(self:DeployedKNet, x, uint8, n=4):
 def _trace(self:DeployedKNet, x, more):
     x = torch.cat([x,x])[:max(2,len(x))] # of one sample, the batch size would be taken for fixed
     try: return torch.export.export(self, (x,*more), dynamic_shapes=({0:torch.export.Dim('batch')},*[{}]*len(more)))
-    except Exception as e: raise RuntimeError(f"torch.export cannot trace the network with a free batch size: {str(e).splitlines()[0]}") from e
+    except Exception as e:
+        why = str(e).splitlines()[0]
+        raise RuntimeError(f"torch.export cannot trace the network with a free batch size: {why}") from e
 
 # %% ../nbs/08a_deploy.ipynb #ce52d0d8
 def _write_pt2(program, tmp, meta):
@@ -404,18 +437,27 @@ def _write_pt2(program, tmp, meta):
     return torch.export.load(tmp).module()
 
 def _write_onnx(program, tmp, meta):
-    import onnxruntime as ort
     names = ['images' if len(meta['shape'])==3 else 'samples']+['k']*meta['any_k']
     onnx = torch.onnx.export(program, dynamo=True, input_names=names, output_names=['probabilities'], verbose=False)
     for n in onnx.model.graph: n.metadata_props.clear() # paths of this machine
     onnx.model.metadata_props.update({n:v if isinstance(v, str) else json.dumps(v) for n,v in meta.items()})
     onnx.save(tmp, external_data=False)
-    opts = ort.SessionOptions()
-    opts.intra_op_num_threads,opts.log_severity_level = torch.get_num_threads(),3
-    run = ort.InferenceSession(tmp, opts, providers=['CPUExecutionProvider'])
-    return lambda *a: torch.from_numpy(run.run(None, {n:o.numpy() for n,o in zip(names, a)})[0])
+    return _run_onnx(tmp, names)
 
 _writers = {'.pt2':_write_pt2, '.onnx':_write_onnx}
+
+# %% ../nbs/08a_deploy.ipynb #527399b5
+def _need_onnx():
+    missing = [n for n in ('onnx','onnxscript','onnxruntime') if importlib.util.find_spec(n) is None]
+    if missing: raise ImportError(f"ONNX files need {', '.join(missing)}: pip install 'knet_nb[onnx]'")
+
+def _run_onnx(path, names):
+    "A function of tensors, in the order of the names"
+    import onnxruntime as ort
+    opts = ort.SessionOptions()
+    opts.intra_op_num_threads,opts.log_severity_level = torch.get_num_threads(),3
+    run = ort.InferenceSession(path, opts, providers=['CPUExecutionProvider'])
+    return lambda *a: torch.from_numpy(run.run(None, {n:o.numpy() for n,o in zip(names, a)})[0])
 
 # %% ../nbs/08a_deploy.ipynb #90be5e56
 @patch
@@ -424,10 +466,10 @@ def export(self:DeployedKNet,
     path, # Where to write: a .onnx, .pt2 or .safetensors file (`save`)
     x=None, # Samples to check the file on, what `as_batch` takes (default: random ones)
     k:int=None, # Fixed in the file (default: `self.k`)
-    any_k:bool=False, # k is a second input instead, an int64 scalar, `np.array(51)`; outside [1, k_max] it is taken to the nearer end
-    uint8:bool=None, # The type of the file's input: True for uint8 images in 0..255, False for floats in [0, 1] (default: uint8 if the module takes images)
+    any_k:bool=False, # k is a second input, an int64 scalar, `np.array(51)`; it is brought into [1, k_max]
+    uint8:bool=None, # Type of the file's input: uint8 in 0..255, or False for floats in [0, 1] (default: uint8 for images)
 ):
-    "Write a file that runs without knet_nb, whole or not at all, and only if it agrees with the module: else a `RuntimeError` is raised"
+    "Write a file that runs without knet_nb, whole or not at all. Raises `RuntimeError` if it disagrees with the module"
     path = Path(path)
     if path.suffix=='.safetensors': return self.save(path)
     if path.suffix not in _writers: raise ValueError(f"the file must end in .onnx, .pt2 or .safetensors, got {path.name!r}")
@@ -435,10 +477,14 @@ def export(self:DeployedKNet,
     m = deepcopy(self).cpu().eval()
     m.k = ifnone(k, self.k)
     x,more = m._inputs(x, ifnone(uint8, bool(self.div))),(torch.tensor(m.k),) if any_k else ()
-    program = m._trace(x, more)
+    program,meta = m._trace(x, more),m.metadata(str(x.dtype).removeprefix('torch.'), any_k)
     with atomic_path(path) as tmp:
-        run = _writers[path.suffix](program, tmp, m.metadata(str(x.dtype).removeprefix('torch.'), any_k))
-        for a in [(x,*more),(x[:1],*more)]+[(x,torch.tensor(o)) for o in (1,m.knet.k_max) if any_k]:
-            err = (run(*a)-m(*a)).abs().max().item()
-            if not err<=1e-5:
-                raise RuntimeError(f"{path.name} is not written: its probabilities differ from the module's by up to {err:.2g} (batch of {len(a[0])})")
+        run = _writers[path.suffix](program, tmp, meta)
+        ends = [(x,torch.tensor(o)) for o in (1,m.knet.k_max) if any_k]
+        for a in [(x,*more),(x[:1],*more),*ends]: _check_same(run(*a), m(*a), path.name)
+
+def _check_same(p, want, name):
+    err = (p-want).abs().max().item()
+    if err<=1e-5: return
+    raise RuntimeError(f"{name} is not written: its probabilities differ from the module's by up to {err:.2g} "
+                       f"(batch of {len(want)})")

@@ -20,11 +20,12 @@ from safetensors.torch import save_file
 @contextmanager
 def atomic_path(
     path, # Where the file is wanted
+    sweep:bool=True, # Remove what killed processes have left beside it? That reads the whole folder
 ):
     "A temporary path to write to, moved to `path` when the block ends without an error and removed otherwise"
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for old in path.parent.glob(f'.{path.name}.*.tmp{path.suffix}'): # left by a killed process, and no longer written to
+    for old in path.parent.glob(f'.{path.name}.*.tmp{path.suffix}') if sweep else (): # no longer written to after a day
         with suppress(OSError):
             if time.time()-old.stat().st_mtime>86400: old.unlink()
     fd,tmp = tempfile.mkstemp(prefix=f'.{path.name}.', suffix=f'.tmp{path.suffix}', dir=path.parent)

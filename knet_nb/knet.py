@@ -177,6 +177,7 @@ def predict_proba(self:KNet,
     finally: self.train(training)
     return p[:,0] if single else p
 
+# %% ../nbs/05_knet.ipynb #06a6e0b9
 @patch
 def predict(self:KNet,
     x, # (n, d) features
@@ -207,6 +208,7 @@ def save(self:KNet,
     "Write weights, feature statistics, configuration, k and names to one file, whole or not at all"
     save_tensors(path, self.state_dict(), kind='KNet', config=self.config, k=self.k, classes=_plain(self.classes), columns=_plain(self.columns))
 
+# %% ../nbs/05_knet.ipynb #21f5dcc8
 @patch(cls_method=True)
 def load(cls:KNet,
     path, # A file from `save`

@@ -66,6 +66,7 @@ def _faiss_topk(q, b, k, metric):
     d = torch.from_numpy(d)
     return 1-d if cos else d, torch.from_numpy(i)
 
+# %% ../nbs/04_neighbors.ipynb #fad9995c
 @contextmanager
 def _full_precision(device):
     "Matrix products in real float32, whatever the session has set"
@@ -103,6 +104,7 @@ def _take(x, rows):
     "Rows of a tensor or an array"
     return x[torch.as_tensor(rows, device=x.device)] if isinstance(x, Tensor) else x[np.asarray(rows)]
 
+# %% ../nbs/04_neighbors.ipynb #a419f476
 def _check_search(base, queries, k, metric, include_self, rows):
     "base, queries, the queries' own ids if they are to be dropped (else None), and k without them"
     if metric not in ('euclidean','cosine'): raise ValueError(f"metric must be 'euclidean' or 'cosine', got {metric!r}")
@@ -156,6 +158,7 @@ def nearest(
     if metric=='euclidean': dists.sqrt_()
     return (dists,ids) if own is None else _drop_self(dists, ids, own)
 
+# %% ../nbs/04_neighbors.ipynb #37251b97
 def _block_rows(backend, block, n, d):
     "Rows of the base and of the queries per step: float64 and float32 copies of both and, in torch, the matrix of their distances"
     nb = max(1, min(n, block//(32*d)))
@@ -163,6 +166,7 @@ def _block_rows(backend, block, n, d):
     nb = min(nb, 65536)
     return nb,max(1, min(nb, 8192, block//(8*nb)))
 
+# %% ../nbs/04_neighbors.ipynb #ee897ab3
 def _merge(dists, ids, new_d, new_i, first):
     "Put the nearest of old and new (b, k) into the old, in place"
     if not first:
@@ -183,6 +187,7 @@ def _ivf_index(base, mean, metric, n_lists, rows, seed):
     for i in range(0, len(base), rows): index.add(_block(base, i, i+rows, mean, metric, 'cpu').numpy())
     return index
 
+# %% ../nbs/04_neighbors.ipynb #cf8debb4
 def _ivf_topk(index, q, k, metric):
     "Distances and ids (m, k); a query whose lists hold fewer than k rows looks through all of them"
     d,i = map(torch.from_numpy, index.search(q.numpy(), k))
@@ -278,6 +283,7 @@ def vote_targets(
     voting = (torch.arange(k_max, device=nl.device)<k).float().expand(b, k_max)
     return torch.zeros(b, n_classes, device=nl.device).scatter_add_(1, nl.long(), voting)/k
 
+# %% ../nbs/04_neighbors.ipynb #955dcae4
 def _check_votes(nl, k, n_classes):
     "k as an int or (b,) int tensor"
     if nl.max()>=n_classes: raise ValueError(f"neighbor_labels must lie in [0, {n_classes}), found {nl.max().item()}")
@@ -366,6 +372,7 @@ def _votes(self:KNNClassifier, X, k):
     ids = nearest(self.X_, _as_rows(X, 'X'), max(ks), **kw)[1]
     return votes(neighbor_labels(ids, self.y_), ks, len(self.classes_)).cpu().numpy(),not is_iter(ifnone(k, self.k))
 
+# %% ../nbs/04_neighbors.ipynb #80393692
 @patch
 def predict_proba(self:KNNClassifier,
     X, # (n, d) features
@@ -375,6 +382,7 @@ def predict_proba(self:KNNClassifier,
     p,single = self._votes(X, k)
     return p[:,0] if single else p
 
+# %% ../nbs/04_neighbors.ipynb #25365020
 @patch
 def predict(self:KNNClassifier,
     X, # (n, d) features

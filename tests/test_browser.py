@@ -114,7 +114,7 @@ def decisions(folder):
 
 def counted(page, n):
     "Wait until the page counts n decisions on flagged labels"
-    page.wait_for_function("n => document.querySelector('.knet-cleaner .widget-html-content:has(.knet-bar)').textContent.startsWith(n+' of ')", arg=str(n))
+    page.wait_for_function("n => document.querySelector('.knet-cleaner .knet-summary').textContent.startsWith(n+' of ')", arg=str(n))
 
 def at(page): return int(page.locator('.knet-facts tr:has-text("place") td:nth-child(2)').inner_text().split()[0].replace(',',''))
 

@@ -4,6 +4,7 @@ import numpy as np,pandas as pd,pytest
 from PIL import Image
 import knet_nb.data as D
 from knet_nb.data import load_data
+from knet_nb.files import load_tensors
 from forked import Children
 
 posix = pytest.mark.skipif(sys.platform=='win32', reason='needs POSIX signals')
@@ -31,8 +32,8 @@ def make(kind, where, seed=0):
 def cache(tmp_path, monkeypatch):
     "The cache's folder, and how often images were decoded"
     monkeypatch.setenv('KNET_CACHE', str(tmp_path/'cache'))
-    calls,real = [],D._decode_images
-    monkeypatch.setattr(D, '_decode_images', lambda *a, **k: (calls.append(1), real(*a, **k))[1])
+    calls,real = [],D.stack_images
+    monkeypatch.setattr(D, 'stack_images', lambda *a, **k: (calls.append(1), real(*a, **k))[1])
     return tmp_path/'cache'/'decoded',calls
 
 def kept(folder): return sorted(p.name for p in folder.glob('[!.]*'))
@@ -47,7 +48,7 @@ def child(path, cache, wrap=''):
 import os,signal,time,hashlib
 from pathlib import Path
 os.environ['KNET_CACHE'] = {str(cache.parent)!r}
-import knet_nb.data as D
+import knet_nb.data as D,knet_nb.files as F,knet_nb.images as I
 {wrap}
 d = D.load_data({str(path)!r})
 print(hashlib.sha1(b''.join(getattr(d,k).numpy().tobytes() for k in ('x_train','y_train','x_test','y_test'))).hexdigest())
@@ -63,10 +64,10 @@ def meet(what): # both processes come here before either goes on
     while len(list(Path('MARK').glob(f'{what}-*')))<2:
         assert time.monotonic()-t<60, 'the other process did not come'
         time.sleep(.001)
-save,replace = D.save_tensors,os.replace
+save,replace = F.save_tensors,os.replace
 def save_both(*a, **k): meet('save'); save(*a, **k)
 def replace_both(*a): meet('replace'); replace(*a)
-D.save_tensors,os.replace = save_both,replace_both
+F.save_tensors,os.replace = save_both,replace_both
 """
 
 @posix
@@ -85,20 +86,20 @@ def test_two_processes_at_once(kids, cache, tmp_path, kind, monkeypatch):
 
 dying = dict(
     decoding="""
-opened,real = [],D._open_image
+opened,real = [],I.open_image
 def one(*a):
     opened.append(1)
     if len(opened)==10: os.kill(os.getpid(), signal.SIGKILL)
     return real(*a)
-D._open_image = one""",
+I.open_image = one""",
     writing="""
-real = D.save_file
+real = F.save_file
 def half(t, f, **k):
     real(t, f, **k)
     b = Path(f).read_bytes()
     Path(f).write_bytes(b[:len(b)//2])
     os.kill(os.getpid(), signal.SIGKILL)
-D.save_file = half""",
+F.save_file = half""",
     moving="os.replace = lambda *a: os.kill(os.getpid(), signal.SIGKILL)")
 
 @posix
@@ -170,7 +171,7 @@ def test_damaged_cache_is_made_again(cache, tmp_path, damage):
     p.write_bytes(damage(good))
     assert (load_data(path).x_train.numpy()==x).all() and len(cache[1])==4
     assert len(kept(cache[0]))==1
-    D.load_tensors(p)
+    load_tensors(p)
 
 def test_no_place_for_the_cache(tmp_path, monkeypatch):
     path,x = make('folder', tmp_path/'set')

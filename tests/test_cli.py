@@ -3,7 +3,8 @@ import io,json,os,re,subprocess,sys,urllib.error,urllib.request
 from dataclasses import fields
 import numpy as np,pandas as pd,pytest
 from PIL import Image
-import knet_nb.study.experiments as E
+import knet_nb.backbones as B,knet_nb.noise as N
+import knet_nb.study.experiments as E,knet_nb.study.results as R
 from knet_nb.study.config import Config
 from knet_nb.noise import cifar10n_labels
 from knet_nb.study.suite import main
@@ -151,7 +152,7 @@ def test_help(capsys, monkeypatch, columns):
     assert e.value.code==0 and not err
     assert max(map(len, out.splitlines()))<=200
     for f in fields(Config): assert re.search(rf'^  --{f.name.replace("_","-")}\b.*?\s\w+ \w+', out, re.M|re.S), f.name
-    for name in (*E.noise_names[:7],*E.backbones,'mlp','fast','paper','cosine','kl'): assert re.search(rf'\b{name}\b', out), name
+    for name in (*N.noise_names[:7],*B.backbones,'mlp','fast','paper','cosine','kl'): assert re.search(rf'\b{name}\b', out), name
     assert '--pdb' not in out
 
 def test_a_run(capsys, tmp_path):
@@ -168,10 +169,10 @@ def test_a_run(capsys, tmp_path):
         assert im.format=='PNG' and min(im.size)>300 and len(im.convert('RGB').getcolors(1<<24))>20
     table = out[out.index('weights'):].splitlines()
     assert table[0].split()==['weights','k=1','k=5','seconds']
-    for m,label in E.method_names.items():
+    for m,label in R.method_names.items():
         line = next(l for l in table[1:] if l.startswith('mlp' if m=='base' else label+' '))
         for k in (1,5):
-            a = df[(df.method==m)&((df.k==k)|(m in E.no_k))].accuracy
+            a = df[(df.method==m)&((df.k==k)|(m in R.no_k))].accuracy
             assert f'{a.mean():.2f} ± {a.std():.2f}' in line, (line,a)
     for f in ('results.csv','accuracy.png'): assert str(E.Path('run')/f) in out
     assert sorted(os.listdir('run'))==['accuracy.png','config.json','results.csv','results.parquet','stages']

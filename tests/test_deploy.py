@@ -326,7 +326,7 @@ def test_a_network_that_cannot_be_traced(tmp_path):
 _killed = '''
 import os,signal
 from pathlib import Path
-import knet_nb.deploy as d,knet_nb.data as data,torch
+import knet_nb.deploy as d,knet_nb.files as files,torch
 torch.set_num_threads(1)
 path = Path({path!r})
 def half(f, at):
@@ -336,7 +336,7 @@ def half(f, at):
         p.write_bytes(p.read_bytes()[:p.stat().st_size//2])
         os.kill(os.getpid(), signal.SIGKILL)
     return write
-data.save_file = half(data.save_file, 1)
+files.save_file = half(files.save_file, 1)
 torch.export.save = half(torch.export.save, 1)
 if path.suffix=='.onnx':
     import torch.onnx

@@ -5,7 +5,7 @@ from fastai.basics import Callback,TensorImage,set_seed
 from knet_nb.training import ResumableFit
 from knet_nb.backbones import recipes
 from knet_nb.data import load_data
-from knet_nb.study.experiments import run
+from knet_nb.study.experiments import Experiment
 from knet_nb.ieg import AutoAugmentBatch,ieg_learner,split_probe
 from knet_nb.noise import corrupt,uniform_noise
 
@@ -62,7 +62,7 @@ def test_bad_input(parts):
 
 def test_experiment(tmp_path):
     "Probe images are not among the training samples, and kNet stands on the averaged network's features"
-    df = run(recipe='ieg', n_train=300, backbone='cnn', epochs=2, lr=.01, rate=.8, probe=3, k_max=11, ks=(1,11), knet_epochs=2, device='cpu', out=tmp_path, progress=False, verbose=False)
+    df = Experiment(recipe='ieg', n_train=300, backbone='cnn', epochs=2, lr=.01, rate=.8, probe=3, k_max=11, ks=(1,11), knet_epochs=2, device='cpu', out=tmp_path, progress=False, verbose=False).run()
     assert set(df.method)=={'base','knn','knet','fixed_knet'} and df.floats.max()==270*512
-    with pytest.raises(ValueError, match="holds a run of another configuration"): run(recipe='ieg', n_train=300, probe=4, out=tmp_path, progress=False)
-    with pytest.raises(ValueError, match="not below the 270 training"): run(recipe='ieg', n_train=300, probe=3, k_max=270, out=tmp_path/'b')
+    with pytest.raises(ValueError, match="holds a run of another configuration"): Experiment(recipe='ieg', n_train=300, probe=4, out=tmp_path, progress=False).run()
+    with pytest.raises(ValueError, match="not below the 270 training"): Experiment(recipe='ieg', n_train=300, probe=3, k_max=270, out=tmp_path/'b').run()

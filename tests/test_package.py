@@ -59,7 +59,7 @@ def test_wheel_files(wheel, root):
     names = set(wheel.namelist())
     modules = {p.relative_to(root).as_posix() for p in (root/'knet_nb').rglob('*.py')}
     assert modules == {o for o in names if o.endswith('.py')}
-    assert {'knet_nb/paper_tables.csv','knet_nb/report.html'} <= names
+    assert {'knet_nb/study/paper_tables.csv','knet_nb/clean/page.html'} <= names
 
 def run_py(code): subprocess.run([sys.executable, '-c', code], check=True)
 

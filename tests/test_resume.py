@@ -2,7 +2,7 @@
 import os,random,re,shutil,sys,time
 import pandas as pd,pytest
 from knet_nb.files import load_tensors,save_tensors
-from knet_nb.study.experiments import run
+from knet_nb.study.experiments import Experiment
 from forked import Children
 
 pytestmark = pytest.mark.skipif(sys.platform=='win32', reason='needs POSIX signals')
@@ -124,7 +124,7 @@ def test_killed_training_goes_on_bit_for_bit(kids, tmp_path):
 # From here on in this process, on a configuration that takes a second
 tiny = dict(data='blobs', backbone='mlp', n_train=150, rate=.3, epochs=2, k_max=7, ks=(1,5), knet_epochs=2, device='cpu', progress=False)
 names = 'noise','preliminary','features','fitted','neighbors','knet','fixed_knet_1'
-def go(out): return run(out=out, **tiny).drop(columns='seconds')
+def go(out): return Experiment(out=out, **tiny).run().drop(columns='seconds')
 
 @pytest.fixture(scope='module')
 def small(tmp_path_factory):

@@ -1,12 +1,15 @@
 "What a session with `LabelCleaner` must survive: kills, full disks, odd images and labels, 100,000 rows"
-import io,re,signal,subprocess,sys,time
+import io,os,re,signal,subprocess,sys,time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 import matplotlib.pyplot as plt,numpy as np,pandas as pd,pytest,torch
 from hypothesis import given,settings,strategies as st
 from PIL import Image
-from knet_nb.clean.cleaner import LabelCleaner,_src
+from knet_nb.clean import decisions
+from knet_nb.clean.cleaner import LabelCleaner
 from knet_nb.clean.explorer import KExplorer
-from knet_nb.images import as_picture,as_pixels,to_png,unreadable_png
+from knet_nb.images import as_pixels,data_uri,open_image,to_png,unreadable_png
 from knet_nb.knet import KNet
 
 def frame(given, suggested=None, seed=0):
@@ -131,53 +134,170 @@ def test_cut_anywhere(tmp_path):
         again = LabelCleaner(df, blank, path=path)
         pd.testing.assert_frame_equal(again.decisions, c.decisions)
         for _ in range(len(known)+1): again.undo()
-        assert not again.steps and not len(again.decisions)
+        assert not len(again.steps) and not len(again.decisions)
 
-half = '''
-import builtins,os,signal,sys,numpy as np
-sys.path.insert(0, {tests!r})
-import knet_nb.clean.decisions as W
-from test_widgets import *
-c = LabelCleaner(frame(np.arange(30)%3), blank, path={path!r})
-c.keep(5); c.accept([1,2,3])
-class Half: # a file that gets no further than the second line
-    def __init__(self, f): self.f = f
-    def __enter__(self): return self
-    def __exit__(self, *a): self.f.close()
-    def __getattr__(self, name): return getattr(self.f, name)
-    def write(self, data): self.f.write(b''.join(data.splitlines(True)[:2])); os.kill(os.getpid(), signal.SIGKILL)
-W.open = lambda *a, **k: Half(builtins.open(*a, **k))
-c.drop([10,11,12])
-'''
+def forked(f):
+    "The exit code of a copy of this process that does `f`; it is as if another program had been started, but needs no imports"
+    if not (pid := os.fork()):
+        try: f(); os._exit(0)
+        finally: os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
-def test_killed_within_a_step(tmp_path, root):
+def die(*_): os.kill(os.getpid(), signal.SIGKILL)
+
+def dies_after(f): return lambda *a: (f(*a),die())
+
+class Half(io.BufferedWriter):
+    "A file that gets no further than its fifth line"
+    def write(self, data): super().write(b''.join(data.splitlines(True)[:5])); self.flush(); die()
+
+def dies(at):
+    "Kill this process at some moment of the next writing"
+    made,sync,replace = open,os.fsync,os.replace
+    if at=='within the lines': decisions.open = lambda path,mode: Half(made(path, mode, buffering=0)) if mode=='wb' else made(path, mode)
+    if at=='before the file is synced': os.fsync = die
+    if at=='after the file is synced': os.fsync = dies_after(sync)
+    if at=='before it takes its place': os.replace = die
+    if at=='after it took its place': os.replace = dies_after(replace)
+    if at=='before the folder is synced': os.replace = lambda *a: (replace(*a),setattr(os, 'fsync', die))
+
+old,new = ['within the lines','before the file is synced','after the file is synced','before it takes its place'],['after it took its place','before the folder is synced']
+
+@pytest.mark.parametrize('what,args', [('drop',([10,11,12],)),('undo',())])
+@pytest.mark.parametrize('at', old+new)
+def test_killed_within_a_step(tmp_path, at, what, args):
+    "The file has the whole step or nothing of it, and what was acknowledged before"
     df,path = frame(np.arange(30)%3),tmp_path/'d.csv'
-    r = subprocess.run([sys.executable,'-W','ignore','-c',half.format(tests=str(root/'tests'), path=str(path))], capture_output=True, text=True)
-    assert r.returncode==-signal.SIGKILL and path.read_text().splitlines()[-1]=='11,2,drop,,2 of 3', r.stderr
-    with pytest.warns(UserWarning, match='is not whole and is left out: 10,1,drop,,1 of 3\n11,2,drop,,2 of 3'): c = LabelCleaner(df, blank, path=path)
-    assert c.decisions.index.tolist()==[1,2,3,5]
-    c.undo()
-    assert LabelCleaner(df, blank, path=path).decisions.index.tolist()==[5] and '10,' not in path.read_text()
+    c = LabelCleaner(df, blank, path=path); c.keep(5); c.accept([1,2,3])
+    def act(): dies(at); getattr(c, what)(*args)
+    assert forked(act)==-signal.SIGKILL
+    c = LabelCleaner(df, blank, path=path)
+    before,after = [1,2,3,5],[1,2,3,5,10,11,12] if what=='drop' else [5]
+    assert c.decisions.index.tolist()==(before if at in old else after)
+    c.keep(20); n = len(c.steps)
+    c = LabelCleaner(df, blank, path=path)
+    assert len(c.steps)==n and c.kind[20]
+    for _ in range(n): c.undo()
+    assert not len(LabelCleaner(df, blank, path=path).decisions)
 
-@pytest.mark.parametrize('end', ['','4,1,dr'])
-@pytest.mark.filterwarnings('ignore:the last step of')
-def test_a_file_without_steps(tmp_path, end):
-    "Is one row a step; it is read as it is, and gets the column with the next decision"
+def test_through_to_the_disk(tmp_path, monkeypatch):
+    "Power may fail: the new file is on the disk before it takes the old one's place, and its name is there before a decision counts as made"
+    c,did = LabelCleaner(frame(np.arange(30)%3), blank, path=tmp_path/'d.csv'),[]
+    sync,replace = os.fsync,os.replace
+    def synced(fd):
+        there = Path(f'/dev/fd/{fd}').resolve() if sys.platform!='linux' else Path(os.readlink(f'/proc/self/fd/{fd}'))
+        did.append(('sync', 'folder' if there==tmp_path else there.read_bytes())); sync(fd)
+    monkeypatch.setattr(os, 'fsync', synced)
+    monkeypatch.setattr(os, 'replace', lambda a,b: (did.append(('replace', Path(b).name)),replace(a, b)))
+    for act in (c.keep,lambda: c.drop([7,8]),c.undo):
+        did.clear(); act()
+        assert did==[('sync',(tmp_path/'d.csv').read_bytes()),('replace','d.csv'),('sync','folder')]
+
+def test_a_disk_that_fails(tmp_path, monkeypatch):
+    "What could not be synced is not decided, and said so"
+    c = LabelCleaner(frame(np.arange(30)%3), blank, path=tmp_path/'d.csv'); c.keep()
+    text,row = (tmp_path/'d.csv').read_bytes(),c.row
+    def broken(fd): raise OSError(5, 'Input/output error')
+    with monkeypatch.context() as m:
+        m.setattr(os, 'fsync', broken)
+        with pytest.raises(OSError, match='Input/output error'): c.drop()
+    assert (tmp_path/'d.csv').read_bytes()==text and c.row==row and len(c.steps)==1 and [o.name for o in tmp_path.iterdir()]==['d.csv']
+    c.drop(); assert len(LabelCleaner(frame(np.arange(30)%3), blank, path=tmp_path/'d.csv').decisions)==2
+
+def test_two_at_the_same_time(tmp_path):
+    "Two programs decide as quickly as they can: whatever was acknowledged to either of them is there"
+    df,path = frame(np.arange(300)%3),tmp_path/'d.csv'
+    def decide(me):
+        for row in range(me, 60, 2):
+            while True:
+                c = LabelCleaner(df, blank, path=path)
+                try: c.keep(row); break
+                except OSError as e: assert 'by another program' in str(e)
+    with ThreadPoolExecutor(2) as pool: assert list(pool.map(lambda me: forked(partial(decide, me)), [0,1]))==[0,0]
+    c = LabelCleaner(frame(np.arange(300)%3), blank, path=path)
+    assert c.decisions.index.tolist()==list(range(60)) and len(c.steps)==60
+
+def test_two_cleaners_on_one_file(tmp_path):
+    "The second to decide is refused, whether the file was there before or not; made again, it goes on from the first one's decision"
     df,path = frame(np.arange(30)%3),tmp_path/'d.csv'
-    c = LabelCleaner(df, blank, ['a','b,c','d '], path=path); c.keep(7); c.change('b,c', 2); c.change('d ', 3)
+    again = lambda: LabelCleaner(df, blank, path=path)
+    for there,says in ((False,'made'),(True,'changed')):
+        a,b = again(),again()
+        a.drop(3); text = path.read_bytes()
+        with pytest.raises(OSError, match=f'{says} by another program'): b.keep(4)
+        if there:
+            with pytest.raises(OSError, match='changed by another program'): b.undo()
+        assert path.read_bytes()==text and not b.kind[4]
+        c = again(); c.keep(4); assert c.decisions.index.tolist()==[3,4]
+        with pytest.raises(OSError, match='changed by another program'): a.undo()
+        c.undo()
+    path.unlink()
+    with pytest.raises(OSError, match='removed by another program'): c.keep(4)
+    assert not path.exists()
+
+def test_the_same_size_and_time(tmp_path):
+    "Another program's change is seen where neither tells it"
+    df,path = frame(np.arange(30)%3),tmp_path/'d.csv'
+    c = LabelCleaner(df, blank, path=path); c.keep(5); c.drop(6)
+    before = path.stat()
+    with open(path, 'r+b') as f: f.write(path.read_bytes().replace(b'5,2,keep,2', b'8,2,keep,2'))
+    os.utime(path, ns=(before.st_atime_ns,before.st_mtime_ns))
+    assert path.stat().st_size==before.st_size
+    with pytest.raises(OSError, match='changed by another program'): c.undo()
+    touched = LabelCleaner(df, blank, path=path)
+    os.utime(path); touched.keep(9) # the same bytes at another time are no change
+    assert LabelCleaner(df, blank, path=path).decisions.index.tolist()==[6,8,9]
+
+def test_the_file_stays_where_it_is(tmp_path, monkeypatch):
+    "Another working folder, or a link to the file, makes no second one"
+    df = frame(np.arange(30)%3)
+    (tmp_path/'a').mkdir(); (tmp_path/'b').mkdir()
+    monkeypatch.chdir(tmp_path/'a')
+    (tmp_path/'b/link.csv').symlink_to(tmp_path/'a/d.csv')
+    c = LabelCleaner(df, blank, path='d.csv'); c.keep(1)
+    monkeypatch.chdir(tmp_path/'b')
+    c.keep(2)
+    linked = LabelCleaner(df, blank, path='link.csv'); linked.keep(3)
+    assert (tmp_path/'b/link.csv').is_symlink() and not (tmp_path/'b/d.csv').exists()
+    assert LabelCleaner(df, blank, path=tmp_path/'a/d.csv').decisions.index.tolist()==[1,2,3]
+
+def test_a_file_without_steps(tmp_path):
+    "Is none of decisions"
+    df,path = frame(np.arange(30)%3),tmp_path/'d.csv'
+    c = LabelCleaner(df, blank, ['a','b,c','d '], path=path); c.keep(7); c.change('b,c', 2)
+    old = re.sub('(,step|,1 of 1)$', '', path.read_text(), flags=re.M)
+    path.write_text(old)
+    with pytest.raises(ValueError, match=re.escape(f'{path} is not a file of decisions: its second line is not row,given,decision,label,step')):
+        LabelCleaner(df, blank, ['a','b,c','d '], path=path)
+    assert path.read_text()==old
+
+def test_lines_of_an_editor(tmp_path):
+    "Windows' line ends, and a line that somebody has removed"
+    df,path = frame(np.arange(30)%3),tmp_path/'d.csv'
+    c = LabelCleaner(df, blank, ['a','b,c','d '], path=path); c.drop([1,2,3]); c.keep(7); c.change('b,c', 5)
     known = c.decisions
-    old = re.sub('(,step|,1 of 1)$', '', path.read_text(), flags=re.M)+end
-    def made(): path.write_text(old); return LabelCleaner(df, blank, ['a','b,c','d '], path=path)
-    c = made(); pd.testing.assert_frame_equal(c.decisions, known)
-    assert path.read_text()==old and len(c.steps)==3
-    c.undo(); assert path.read_text().endswith('label,step\n7,"b,c",keep,"b,c",1 of 1\n2,d ,accept,"b,c",1 of 1\n')
-    c = made(); c.drop([0,1])
-    again = LabelCleaner(df, blank, ['a','b,c','d '], path=path)
-    pd.testing.assert_frame_equal(again.decisions, c.decisions)
-    again.undo(); pd.testing.assert_frame_equal(again.decisions, known)
-    c = made(); path.write_text(old+'x')
-    with pytest.raises(OSError, match='changed by another program'): c.keep()
-    assert path.read_text()==old+'x' and len(c.steps)==3
+    path.write_bytes(path.read_bytes().replace(b'\n', b'\r\n'))
+    c = LabelCleaner(df, blank, ['a','b,c','d '], path=path)
+    pd.testing.assert_frame_equal(c.decisions, known)
+    c.undo(); c.keep(9)
+    path.write_bytes(path.read_bytes().replace(b'2,d ,drop,,2 of 3\r\n', b''))
+    c = LabelCleaner(df, blank, ['a','b,c','d '], path=path)
+    assert c.decisions.index.tolist()==[1,3,7,9] and len(c.steps)==4
+
+def test_many_decisions_are_quick(tmp_path, monkeypatch):
+    "At 100,000 rows and after 50,000 decisions, what Python does for one is small beside the disk; so is going on from the file"
+    df = frame(np.arange(100_000)%10)
+    c = LabelCleaner(df, blank, path=tmp_path/'d.csv')
+    file,c.steps.file = c.steps.file,None
+    rows = np.random.default_rng(0).permutation(100_000)[:50_000]
+    for r in rows[:2000].tolist(): c.steps.add([r], [1], [c.given[r]])
+    c.keep(rows[2000:]); c.steps.file = file
+    c.keep(); monkeypatch.setattr(os, 'fsync', lambda fd: None)
+    took = []
+    for _ in range(9): start = time.process_time(); c.keep(); took.append(time.process_time()-start)
+    assert sorted(took)[4]<.03, took
+    start = time.process_time(); again = LabelCleaner(df, blank, path=tmp_path/'d.csv')
+    assert time.process_time()-start<2 and len(again.steps)==2011 and (again.kind==c.kind).all()
 
 def test_the_same_labels_in_another_order(tmp_path):
     df = frame(np.arange(30)%3)
@@ -190,7 +310,7 @@ def test_the_same_labels_in_another_order(tmp_path):
 @pytest.mark.parametrize('kind', ['int','str','float','bool','category','object'])
 def test_kinds_of_labels(tmp_path, kind):
     y = dict(int=np.arange(12)%3, str=np.array(['x','yy','zzz'])[np.arange(12)%3], float=np.arange(12)%3/2, bool=np.arange(12)%2==0,
-             category=pd.Categorical(np.array(['x','yy','zzz'])[np.arange(12)%3]), object=np.array([1,'a',2.5]*4, object))[kind]
+             category=pd.Categorical(np.array(['x','yy','zzz'])[np.arange(12)%3]), object=np.array(['x','yy','zzz']*4, object))[kind]
     df = pd.DataFrame(dict(given=y, suggested=y[::-1], p_given=.1, p_suggested=.8, score=np.linspace(0, 1, 12), is_issue=True))
     c = LabelCleaner(df, blank, path=tmp_path/'d.csv')
     for _ in range(5): c.accept()
@@ -199,6 +319,11 @@ def test_kinds_of_labels(tmp_path, kind):
     assert c.labels().label.tolist()==[*y[::-1][:5], *y[5:]] and c.labels().dropped.sum()==1
     if kind!='category': assert list(c.apply(y))==[*y[::-1][:5], *y[6:]]
     assert list(c.apply(list(y)))==[*y[::-1][:5], *y[6:]]
+
+def test_labels_of_two_kinds():
+    y = np.array([1,'a',2.5]*4, object)
+    df = pd.DataFrame(dict(given=y, suggested=y[::-1], p_given=.1, p_suggested=.8, score=0., is_issue=True))
+    with pytest.raises(ValueError, match='labels must all be of one kind, got numbers, text'): LabelCleaner(df, blank, path=None)
 
 def test_apply_keeps_the_kind():
     y = torch.arange(6)
@@ -216,7 +341,7 @@ def test_layouts(shape, dtype):
     for o in (a, torch.as_tensor(a)):
         p = as_pixels(o)
         assert p.shape==((5,7,max(set(shape)-{5,7})) if max(set(shape)-{5,7}, default=1)>1 else (5,7)) and p.dtype==np.uint8
-    assert to_png(as_picture(a), 32)[:4]==b'\x89PNG'
+    assert to_png(open_image(a, shown=True), 32)[:4]==b'\x89PNG'
 
 def test_image_files(tmp_path):
     "Palettes, transparency, 16 bits, a turned photo, and files that are none"
@@ -236,8 +361,8 @@ def test_image_files(tmp_path):
     assert np.asarray(Image.open(io.BytesIO(got[5][0]))).std()>20 # not all white
     assert rgb.size==(60,40)
     c.widget; c.filter('all') # draws what it can
-    style,tips = c._page.style.value,{r:b.tooltip for r,b in zip(c.view, c._page.slots)}
-    assert len(c.view)==9 and style.count('background-image')==9 and style.count(_src(unreadable_png(30)))==3 # what cannot be read is seen
+    thumbs,tips = c.widget.thumbs,{r:o['tip'] for r,o in zip(c.view, c.widget.now['shown'])}
+    assert len(c.view)==len(thumbs)==9 and thumbs.count(data_uri(unreadable_png(30)))==3 # what cannot be read is seen
     assert all(('The image cannot be read' in tips[i])==(i>5) for i in range(9)) and 'FileNotFoundError' in tips[6]
     shown = {int(r):np.asarray(ax.images[0].get_array()) for r,ax in zip(c.view, c.plot().axes)}
     assert all((shown[i].shape[:2]==(30,30) and (shown[i][0,0]==0x76).all())==(i>5) for i in shown) and len(shown)==9
@@ -288,7 +413,7 @@ def test_rows_by_name():
                        (df,[],'no row was given'), (df,df.index=='none','no row was given')):
         c = made(d)
         with pytest.raises(ValueError, match=says): c.drop(row)
-        assert not c.steps and not decided(c)
+        assert not len(c.steps) and not decided(c)
 
 long = ['African hunting dog, hyena dog','Cardigan Welsh corgi','golden_retriever_with_a_name','cat','$5 to $10','pneumonoultramicroscopicsilicovolcanoconiosis',' x','ünï 犬 dog']
 
@@ -330,25 +455,45 @@ def test_one_page_of_100_000():
     assert set(asked)<=set(c.view[:20].tolist()) and len(asked)<=21
     for _ in range(5): c.keep()
     assert len(asked)<=26 # large ones
-    assert len(c._page.style.value)+len(c._page.detail.value)<300_000
+    assert 0<sum(map(len, c.widget.thumbs))+len(c.widget.large)<300_000
     c.turn(4000); assert len(asked)<=47 and c.page==4000
 
 def test_names_are_text(tmp_path):
-    "Names are escaped, and many classes get a list"
+    "Names reach the page as they are (test_browser.py sees that they are text there), and many classes get a list"
     many = [f'<i>class {i}</i> & co' for i in range(40)]
     c = LabelCleaner(frame(np.arange(40)), blank, many, path=tmp_path/'<b>.csv')
-    c.widget
-    shown = ' '.join(o.value for o in (c._page.detail,c._page.bar,c._page.note))
-    assert f'.knet-cleaner.{c._page.id} .jupyter-button.knet-slot {{ height' in c._page.style.value # else a second page's common style would win
-    assert '<i>' not in shown and '&lt;i&gt;class' in shown
-    assert c._page.digits=='1-9'
-    more = next(w for w in walk(c.widget) if type(w).__name__=='Dropdown' and w.options[0][0]=='another class ...')
-    row = c.row; more.value = 33
-    assert not c._page.message and c.decisions.label[row]==33 and more.value==-1
+    page = c.widget
+    assert page.now['row']['given'] in many and page.fixed['names']==many and page.fixed['saved']==f'Saved in {tmp_path}/<b>.csv.'
+    assert page.fixed['digits']=='1-9' and [o['code'] for o in page.fixed['classes']]==list(range(9))
+    row = c.row; page.act('change', code=33)
+    assert not page.now['message'] and c.decisions.label[row]==33
 
-def walk(w):
-    yield w
-    for o in getattr(w, 'children', ()): yield from walk(o)
+def test_messages_of_the_page(tmp_path):
+    "What comes from the browser does what the method does; what cannot be done is said, and changes nothing"
+    c = LabelCleaner(frame(np.arange(30)%3), blank, ['a','b','c'], path=tmp_path/'d.csv', page_size=4)
+    page = c.widget
+    tell = lambda **o: page._handle_custom_msg(o, [])
+    tell(do='accept'); tell(do='keep'); tell(do='change', code=2); tell(do='drop')
+    assert len(c.decisions)==4 and page.now['steps']==4 and page.now['page']==1 and page.now['summary']==repr(c)
+    tell(do='undo'); tell(do='keep_page'); assert len(c.decisions)==4 and c.progress['keep']>=1
+    tell(do='turn', n=1); tell(do='move', n=1); assert c.at==page.now['at']==9 and len(page.thumbs)==4
+    tell(do='go', at=29); assert page.now['page']==7 and len(page.thumbs)==len(page.now['shown'])==2
+    tell(do='filter', show='decided', given=None, suggested=2); assert (c.suggested[c.view]==2).all() and c.kind[c.view].all()
+    before = len(c.steps)
+    for o in (dict(do='_decide'), dict(do='apply'), dict(do='filter', show='odd', given=None, suggested=None)):
+        tell(**o); assert page.now['message'].startswith('Not done: ') and len(c.steps)==before
+    tell(do='filter', show='undecided', given=None, suggested=None); assert not page.now['message']
+    c.keep(c.view); tell(do='filter', show='undecided', given=None, suggested=None)
+    assert page.now['row'] is None and page.thumbs==[] and page.large==''
+    tell(do='keep'); assert page.now['message']=='Not done: nothing is shown: choose another filter'
+
+def test_the_files_of_the_page_are_the_package_s(root):
+    "The browser gets cleaner.js and cleaner.css as they are; both are in the wheel, and neither asks for anything from elsewhere"
+    c = LabelCleaner(frame(np.arange(3)), blank, path=None)
+    for trait,name in (('_esm','cleaner.js'),('_css','cleaner.css')):
+        text = (root/'knet_nb/clean'/name).read_text(encoding='utf-8')
+        assert c.widget.get_state()[trait]==text and 'http' not in text and 'import' not in text
+    assert set(c.widget.get_state())>={'fixed','now','thumbs','large'}
 
 @pytest.mark.parametrize('text', ['', 'row,given\n1,2\n', '\x00\x01', '# knet_nb decisions for 3 labels with checksum 00\nrow,given,decision,label,step\n'])
 def test_foreign_files(tmp_path, text):

@@ -1,4 +1,4 @@
-"""Turn k to see what kNN and kNet say
+"""Turn k to see what kNN and kNet say, of one sample or of the whole plane
 
 Docs: https://knet-nb.github.io/knet_nb/explorer.html.md"""
 
@@ -12,10 +12,10 @@ import html,io
 from functools import lru_cache
 import PIL.Image
 from fastai.basics import *
-from ..checks import check_features,check_labels,check_lengths
+from ..checks import check_features,check_labels,check_lengths,encode_labels
 from ..messages import counted
 from ..images import Pictures,unreadable_png
-from ..plots import class_colors,method_colors,plain_axes
+from ..plots import colors_for,method_colors,neutral,plain_axes,plane_grid,plot_regions
 from ..neighbors import nearest,neighbor_labels,votes
 
 # %% ../../nbs/08g_explorer.ipynb #50818441
@@ -28,49 +28,57 @@ class KExplorer:
         queries=None, # (m, d) features to look at (default: the training samples, none its own neighbour)
         images=None, # Images of the queries, or without queries of the training samples, as for `LabelCleaner`
         classes:list=None, # Names (default: the classifier's classes, or numbers)
-        kind:str=None, # 'bars', or 'regions' for features in the plane (default: 'regions' if they are and there are no images)
+        kind:str=None, # 'bars', or 'regions' of the plane (default: 'regions' if features are in it and there are no images)
         row:int=0, # The sample to begin with
         k:int=None, # The k to begin with (default: the classifier's, or the largest)
         metric:str=None, # 'euclidean' or 'cosine' (default: the classifier's, or 'euclidean')
     ):
-        net,known = getattr(knet, 'knet_', knet),getattr(knet, 'classes_', None)
-        self.knet,self.metric = net,metric or getattr(knet, 'metric', 'euclidean')
-        self.x,self.q = self._features(features, 'features'),None if queries is None else self._features(queries, 'queries')
-        self.y,self.classes = _label_numbers(labels, classes, known, net.n_classes)
-        check_lengths(self.x, self.y)
+        self.knet,self.metric = getattr(knet, 'knet_', knet),metric or getattr(knet, 'metric', 'euclidean')
+        self.x,self.q = [None if o is None else self._features(o, n) for o,n in ((features,'features'),(queries,'queries'))]
+        self._name_classes(labels, classes, getattr(knet, 'classes_', None))
         self.own = queries is None and getattr(knet, 'include_self', False) # is a sample its own neighbour?
-        self.n,self.images = len(self.x if queries is None else self.q),None if images is None else Pictures(images).get
-        if hasattr(images, '__len__'): check_lengths(images, range(self.n), 'images')
-        self.kind,most = self._kind(kind),len(self.x)-(queries is None and not self.own)
-        self.ks = [net.fixed_k] if net.fixed_k else list(range(1, min(net.k_max, most)+1))
+        self._take_images(images)
+        self.kind,self.ks = self._kind(kind),self._ks()
         self.k,self.row,self._fig,self._panel = self.ks[-1],0,None,None
-        self.of = lru_cache(64)(self._of)
+        self.of,self.regions = lru_cache(64)(self._of),lru_cache(1)(lambda: self._regions())
         self.set(k=ifnone(k, min(getattr(knet, 'k_', self.ks[-1]), self.ks[-1])), row=row)
 
-# %% ../../nbs/08g_explorer.ipynb #1def48c0
-def _label_numbers(labels, classes, known, n):
-    "The labels as numbers below n, and the names of the classes"
-    if known is None: y = check_labels(labels, n)
-    else:
-        code,labels = {o:i for i,o in enumerate(known.tolist())},labels.tolist() if hasattr(labels, 'tolist') else list(labels)
-        if bad := [o for o in labels if o not in code]: raise ValueError(f"the classifier does not know the label {bad[0]!r}")
-        y = tensor([code[o] for o in labels])
-    names = [str(o) for o in ifnone(classes, range(n) if known is None else known)]
-    if len(names)!=n: raise ValueError(f"kNet has {counted(n, 'class')}, got {counted(len(names), 'name')}")
-    return y,names
+# %% ../../nbs/08g_explorer.ipynb #3e82a44b
+@patch
+def _features(self:KExplorer, x, name):
+    x = check_features(x, name).cpu()
+    if x.shape[1:]==(self.knet.d,): return x
+    raise ValueError(f"this kNet takes {self.knet.d}-d features, got {name} of shape {tuple(x.shape)}")
 
 @patch
 def _kind(self:KExplorer, kind):
-    kind = kind or ('regions' if self.knet.d==2 and self.images is None else 'bars')
+    d = self.knet.d
+    kind = kind or ('regions' if d==2 and self.images is None else 'bars')
     if kind not in ('bars','regions'): raise ValueError(f"kind must be 'bars' or 'regions', got {kind!r}")
-    if kind=='regions' and self.knet.d!=2: raise ValueError(f"regions need features in the plane, these have {counted(self.knet.d, 'dimension')}: use kind='bars'")
-    return kind
+    if kind=='bars' or d==2: return kind
+    raise ValueError(f"regions need features in the plane, these have {counted(d, 'dimension')}: use kind='bars'")
+
+# %% ../../nbs/08g_explorer.ipynb #1def48c0
+@patch
+def _name_classes(self:KExplorer, labels, classes, known):
+    "The labels as numbers, and the names of the classes"
+    n = self.knet.n_classes
+    self.y = check_labels(labels, n) if known is None else encode_labels(labels, known.tolist())[0]
+    self.classes = [str(o) for o in ifnone(classes, range(n) if known is None else known)]
+    if len(self.classes)!=n: raise ValueError(f"kNet has {counted(n, 'class')}, got {counted(len(self.classes), 'name')}")
+    check_lengths(self.x, self.y)
 
 @patch
-def _features(self:KExplorer, x, name):
-    x = check_features(x if isinstance(x, Tensor) else np.asarray(x), name).detach().cpu()
-    if x.shape[1:]!=(self.knet.d,): raise ValueError(f"this kNet takes {self.knet.d}-d features, got {name} of shape {tuple(x.shape)}")
-    return x
+def _take_images(self:KExplorer, images):
+    self.n,self.images = len(self.x if self.q is None else self.q),None if images is None else Pictures(images).get
+    if hasattr(images, '__len__'): check_lengths(images, range(self.n), 'images')
+
+@patch
+def _ks(self:KExplorer):
+    "The ks that there are: one of a fixed kNet"
+    if self.knet.fixed_k: return [self.knet.fixed_k]
+    most = len(self.x)-(self.q is None and not self.own)
+    return list(range(1, min(self.knet.k_max, most)+1))
 
 # %% ../../nbs/08g_explorer.ipynb #5d9f6c9a
 @patch
@@ -79,7 +87,8 @@ def _of(self:KExplorer, row):
     q = (self.x if self.q is None else self.q)[[row]]
     where = dict(rows=[row]) if self.q is None and not self.own else dict(queries=q)
     ids = nearest(self.x, k=self.ks[-1], metric=self.metric, **where)[1]
-    return votes(neighbor_labels(ids, self.y), self.ks, len(self.classes))[0].numpy(),self.knet.predict_proba(q, self.ks)[0].numpy(),ids[0]
+    knn = votes(neighbor_labels(ids, self.y), self.ks, len(self.classes))[0].numpy()
+    return knn,self.knet.predict_proba(q, self.ks)[0].numpy(),ids[0]
 
 @patch
 def probs(self:KExplorer)->pd.DataFrame: # A row for each class: kNN, kNet
@@ -87,83 +96,76 @@ def probs(self:KExplorer)->pd.DataFrame: # A row for each class: kNN, kNet
     at,(knn,net,_) = self.ks.index(self.k),self.of(self.row)
     return pd.DataFrame(dict(kNN=knn[at], kNet=net[at]), index=self.classes)
 
+# %% ../../nbs/08g_explorer.ipynb #ad940118
 @patch
 def set(self:KExplorer,
     k:int=None, # Another k
     row:int=None, # Another sample
 ):
     "Show another k, another sample or both, as the slider does. Raises `ValueError` for one that there is not"
-    if k is not None and k not in self.ks: raise ValueError(f"k must be {self.ks[0]} to {self.ks[-1]}, got {k}" if len(self.ks)>1 else f"this kNet is fixed to k={self.ks[0]}, got {k}")
-    if row is not None and not (isinstance(row, (int,np.integer)) and 0<=row<self.n): raise ValueError(f"row must lie in [0, {self.n-1}], got {row!r}")
+    ks = self.ks
+    if k is not None and k not in ks:
+        raise ValueError(f"k must be {ks[0]} to {ks[-1]}, got {k}" if len(ks)>1 else f"this kNet is fixed to k={ks[0]}, got {k}")
+    if row is not None and not (isinstance(row, (int,np.integer)) and 0<=row<self.n):
+        raise ValueError(f"row must lie in [0, {self.n-1}], got {row!r}")
     new = row is not None and row!=self.row
     self.k,self.row = ifnone(k, self.k),ifnone(row, self.row)
     if new and self.kind=='bars': self._fig = None # another image and other classes
     if self._fig is not None: self._update()
     if self._panel is not None: self._panel.draw()
 
-# %% ../../nbs/08g_explorer.ipynb #6de476c5
-@patch
-def _regions(self:KExplorer, n=120):
-    "Classes (K, n, n) of kNN and of kNet on a grid over the plane, and its (left, right, bottom, top)"
-    if not hasattr(self, '_maps'):
-        lo,hi = [(f(0).values+s).tolist() for f,s in ((self.x.float().min,-.3),(self.x.float().max,.3))]
-        gx,gy = [torch.linspace(a, b, n) for a,b in zip(lo,hi)]
-        grid = torch.cartesian_prod(gx, gy).view(n, n, 2).transpose(0, 1).reshape(-1, 2) # row by row from the bottom
-        nl = neighbor_labels(nearest(self.x, grid, k=self.ks[-1], metric=self.metric)[1], self.y)
-        both = votes(nl, self.ks, len(self.classes)),self.knet.predict_proba(grid, self.ks)
-        self._maps = *[p.argmax(-1).T.reshape(-1, n, n).byte().numpy() for p in both],(lo[0],hi[0],lo[1],hi[1])
-    return self._maps
-
+# %% ../../nbs/08g_explorer.ipynb #d991e7ae
 @patch(as_prop=True)
 def summary(self:KExplorer)->str: # One line
     "What both say at the current k"
     if self.kind=='regions':
-        a,b,_ = self._regions()
-        i = self.ks.index(self.k)
-        return f'k = {self.k}: kNN and kNet agree on {(a[i]==b[i]).mean():.1%} of the plane'
+        knn,net = [m[self.ks.index(self.k)] for m in self.regions()]
+        return f'k = {self.k}: kNN and kNet agree on {(knn==net).mean():.1%} of the plane'
     says = ', '.join(f'{m} says {v.idxmax()} ({v.max():.1%})' for m,v in self.probs().items())
     given = f'; given {self.classes[self.y[self.row]]}' if self.q is None else ''
     return f'row {self.row}, k = {self.k}: {says}{given}'
 
-# %% ../../nbs/08g_explorer.ipynb #4d8a8bf8
-@patch
-def _draw_regions(self:KExplorer):
-    from matplotlib.colors import ListedColormap
-    maps,colors = self._regions(),(class_colors*(len(self.classes)//10+1))[:len(self.classes)]
-    fig,axs = plt.subplots(1, 2, figsize=(9,4.9), layout='constrained')
-    self._artists = [ax.imshow(m[0], extent=maps[2], origin='lower', cmap=ListedColormap(colors), vmin=-.5, vmax=len(colors)-.5, alpha=.35)
-                     for ax,m in zip(axs, maps)]
-    some = torch.randperm(len(self.x), generator=torch.Generator().manual_seed(0))[:600]
-    for ax in axs:
-        for c in range(len(colors)):
-            p = self.x[some][self.y[some]==c]
-            ax.scatter(*p.T, s=9, color=colors[c], edgecolors='white', linewidths=.3, label=self.classes[c])
-        ax.set(xticks=[], yticks=[])
-    fig.legend(*axs[0].get_legend_handles_labels(), loc='outside lower center', ncols=min(10, len(colors)), frameon=False, markerscale=2)
-    return fig
-
 # %% ../../nbs/08g_explorer.ipynb #5c866359
 @patch
 def _draw_bars(self:KExplorer, most=10):
-    knn,net,_ = self.of(self.row)
-    shown = np.sort(np.argsort(-np.maximum(knn.max(0), net.max(0)), kind='stable')[:most])
     widths = ([1.] if self.images else [])+[2.3,1.7]
     fig,axs = plt.subplots(1, len(widths), figsize=(2.4*sum(widths),3.3), width_ratios=widths, layout='constrained')
-    if self.images:
-        axs[0].axis('off'); axs[0].set_title(f'row {self.row}'+(f', given {self.classes[self.y[self.row]]}' if self.q is None else ''), fontsize=11)
-        axs[0].imshow(PIL.Image.open(io.BytesIO(self.images(self.row, 288)[0] or unreadable_png(288))), cmap='gray', vmin=0, vmax=255)
-    bars,lines = axs[-2:]
-    at = np.arange(len(shown))
-    self._artists = shown,{m:bars.bar(at+s, p[-1][shown], .38, color=method_colors[m], label=n) for m,n,p,s in [('knn','kNN',knn,-.2),('knet','kNet',net,.2)]}
-    bars.set(xticks=at, ylim=(0,1.03), ylabel='share of votes, probability')
-    bars.set_xticklabels([self.classes[c] for c in shown], rotation=30 if max(len(self.classes[c]) for c in shown)>3 else 0)
-    best = [c for c in np.argsort(-net.mean(0), kind='stable')[:3]]
-    for c,color in zip(best, ('#000000','#CC79A7','#009E73')):
-        for p,ls in ((knn,':'),(net,'-')): lines.plot(self.ks, p[:,c], ls=ls, color=color, label=self.classes[c] if ls=='-' else None)
-    self._artists += (lines.axvline(self.k, color='#555555', lw=1),)
-    lines.set(xlabel='k', ylim=(0,1.03)); lines.set_title('over k, kNN dotted', fontsize=11)
-    plain_axes(bars, fontsize=9, loc='upper right'); plain_axes(lines, fontsize=9, loc='upper left', bbox_to_anchor=(1,1))
+    if self.images: self._draw_image(axs[0])
+    self._artists = *self._draw_votes(axs[-2], most),self._draw_lines(axs[-1])
     return fig
+
+@patch
+def _draw_image(self:KExplorer, ax):
+    png = self.images(self.row, 288)[0] or unreadable_png(288)
+    ax.imshow(PIL.Image.open(io.BytesIO(png)), cmap='gray', vmin=0, vmax=255)
+    given = f', given {self.classes[self.y[self.row]]}' if self.q is None else ''
+    ax.set_title(f'row {self.row}{given}', fontsize=11, parse_math=False)
+    ax.axis('off')
+
+# %% ../../nbs/08g_explorer.ipynb #1bc441f1
+@patch
+def _draw_votes(self:KExplorer, ax, most):
+    "Bars of both distributions; the classes that are shown, and the bars by method"
+    knn,net,_ = self.of(self.row)
+    shown = np.sort(np.argsort(-np.maximum(knn.max(0), net.max(0)), kind='stable')[:most])
+    at,names = np.arange(len(shown)),[self.classes[c] for c in shown]
+    pairs = [('knn','kNN',knn,-.2),('knet','kNet',net,.2)]
+    bars = {m:ax.bar(at+s, p[-1][shown], .38, color=method_colors[m], label=n) for m,n,p,s in pairs}
+    ax.set(xticks=at, ylim=(0,1.03), ylabel='share of votes, probability')
+    ax.set_xticklabels(names, rotation=30 if max(map(len, names))>3 else 0, parse_math=False)
+    plain_axes(ax, fontsize=9, loc='upper right')
+    return shown,bars
+
+@patch
+def _draw_lines(self:KExplorer, ax, most=3):
+    "Both distributions over k, and the line that says where we are"
+    knn,net,_ = self.of(self.row)
+    best = np.argsort(-net.mean(0), kind='stable')[:most]
+    for c,color in zip(best, ('#000000','#CC79A7','#009E73')):
+        for p,ls in ((knn,':'),(net,'-')): ax.plot(self.ks, p[:,c], ls=ls, color=color, label=self.classes[c] if ls=='-' else None)
+    ax.set(xlabel='k', ylim=(0,1.03)); ax.set_title('over k, kNN dotted', fontsize=11)
+    plain_axes(ax, fontsize=9, loc='upper left', bbox_to_anchor=(1,1))
+    return ax.axvline(self.k, color=neutral, lw=1)
 
 # %% ../../nbs/08g_explorer.ipynb #d38a953b
 @patch
@@ -171,8 +173,9 @@ def _update(self:KExplorer):
     "Move what depends on k"
     at = self.ks.index(self.k)
     if self.kind=='regions':
-        for im,m in zip(self._artists, self._regions()): im.set_data(m[at])
-        for ax,m in zip(self._fig.axes, ('kNN','kNet')): ax.set_title(f'{m}, k = {self.k}', fontsize=11)
+        for ax,im,m,name in zip(self._fig.axes, self._artists, self.regions(), ('kNN','kNet')):
+            im.set_data(m[at])
+            ax.set_title(f'{name}, k = {self.k}', fontsize=11)
         return
     shown,bars,line = self._artists
     for m,p in zip(('knn','knet'), self.of(self.row)):
@@ -180,31 +183,63 @@ def _update(self:KExplorer):
     line.set_xdata([self.k]*2)
     self._fig.axes[-2].set_title(f'k = {self.k}', fontsize=11)
 
+# %% ../../nbs/08g_explorer.ipynb #4a207063
 @patch(as_prop=True)
 def figure(self:KExplorer): # A matplotlib figure, the same one for every k
     "The picture at the current k and sample"
     if self._fig is None:
-        self._fig = dict(bars=self._draw_bars, regions=self._draw_regions)[self.kind]()
+        self._fig = getattr(self, f'_draw_{self.kind}')()
         plt.close(self._fig) # a notebook would show it a second time
         self._update()
     return self._fig
 
-# %% ../../nbs/08g_explorer.ipynb #b494b8b5
-_explorer_css = '''<style>.knet-explorer { max-width:1120px; padding:12px 14px; border:1px solid var(--jp-border-color1,#bdbdbd); border-radius:8px;
-  background:var(--jp-layout-color1,transparent); overflow:visible } .knet-explorer img { background:#fff; border-radius:6px; max-width:100%; height:auto }
-.knet-explorer .widget-html-content { font-size:14px; color:var(--jp-ui-font-color1,inherit) } .knet-explorer .widget-label { color:var(--jp-ui-font-color1,inherit) }</style>'''
+# %% ../../nbs/08g_explorer.ipynb #6de476c5
+@patch
+def _regions(self:KExplorer, n=120):
+    "Classes of kNN and of kNet, (K, n, n) each, on a grid over the plane"
+    grid = plane_grid(self.x, n)[0]
+    nl = neighbor_labels(nearest(self.x, grid, k=self.ks[-1], metric=self.metric)[1], self.y)
+    both = votes(nl, self.ks, len(self.classes)),self.knet.predict_proba(grid, self.ks)
+    return [p.argmax(-1).T.reshape(-1, n, n).numpy() for p in both]
 
+# %% ../../nbs/08g_explorer.ipynb #4d8a8bf8
+@patch
+def _draw_regions(self:KExplorer):
+    fig,axs = plt.subplots(1, 2, figsize=(9,4.9), layout='constrained')
+    for ax,m in zip(axs, self.regions()):
+        plot_regions(lambda grid: torch.from_numpy(m[0]).flatten(), self.x, self.y, ax=ax, n_grid=m.shape[1], classes=self.classes)
+    self._artists = [ax.images[0] for ax in axs]
+    look = dict(loc='outside lower center', ncols=min(10, len(self.classes)), frameon=False, markerscale=2)
+    fig.legend(*axs[0].get_legend_handles_labels(), **look)
+    return fig
+
+# %% ../../nbs/08g_explorer.ipynb #b494b8b5
+_explorer_css = '''<style>
+.knet-explorer { max-width:1120px; padding:12px 14px; border:1px solid var(--jp-border-color1,#bdbdbd); border-radius:8px;
+  background:var(--jp-layout-color1,transparent); overflow:visible }
+.knet-explorer img { background:#fff; border-radius:6px; max-width:100%; height:auto }
+.knet-explorer .widget-html-content { font-size:14px; color:var(--jp-ui-font-color1,inherit) }
+.knet-explorer .widget-label { color:var(--jp-ui-font-color1,inherit) }
+</style>'''
+
+# %% ../../nbs/08g_explorer.ipynb #13d364f9
 class _Panel:
     "Slider, number of the sample, a line of text and the picture"
     def __init__(self, e):
         import ipywidgets as W
-        self.e,self.busy = e,False
-        self.k = W.IntSlider(e.k, e.ks[0], e.ks[-1], description='k', style=dict(description_width='24px'), layout=W.Layout(flex='1 1 300px'), disabled=len(e.ks)<2)
-        self.row = W.BoundedIntText(e.row, 0, e.n-1, description='row', layout=W.Layout(width='170px', display=None if e.kind=='bars' else 'none'))
-        self.text,self.image = W.HTML(),W.Image(format='png')
-        for o,name in ((self.k,'k'),(self.row,'row')): o.observe(lambda ch, name=name: None if self.busy else e.set(**{name:ch.new}), 'value')
-        self.root = W.VBox([W.HTML(_explorer_css, layout=W.Layout(display='none')),W.HBox([self.k,self.row]),self.text,self.image]).add_class('knet-explorer')
+        self.e,self.busy,narrow = e,False,dict(description_width='24px')
+        self.k = W.IntSlider(e.k, e.ks[0], e.ks[-1], description='k', style=narrow, layout=dict(flex='1 1 300px'), disabled=len(e.ks)<2)
+        self.row = W.BoundedIntText(e.row, 0, e.n-1, description='row', layout=dict(width='170px'))
+        if e.kind=='regions': self.row.layout.display = 'none'
+        self.text,self.image,style = W.HTML(),W.Image(format='png'),W.HTML(_explorer_css, layout=dict(display='none'))
+        self.k.observe(lambda ch: self._set(k=ch.new), 'value')
+        self.row.observe(lambda ch: self._set(row=ch.new), 'value')
+        self.root = W.VBox([style,W.HBox([self.k,self.row]),self.text,self.image]).add_class('knet-explorer')
         self.draw()
+
+    def _set(self, **kwargs):
+        if not self.busy: self.e.set(**kwargs)
+
     def draw(self):
         f,self.busy = io.BytesIO(),True
         try: self.k.value,self.row.value = self.e.k,self.e.row

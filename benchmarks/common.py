@@ -1,0 +1,26 @@
+"What the benchmarks share: where results lie, how they are read and written, a clock"
+import time
+from pathlib import Path
+import pandas as pd
+from knet_nb.files import atomic_path
+from knet_nb.study.results import environment
+
+def results_folder(name, out=None): return Path(out or Path(__file__).resolve().parents[1]/'results'/name)
+
+def read_rows(path): return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+def write_rows(df, path):
+    with atomic_path(path) as tmp: df.to_csv(tmp, index=False)
+
+def rows_like(df, **values):
+    "Which rows have these values?"
+    same = pd.Series(True, df.index)
+    for c,v in values.items(): same &= df[c].eq(v) if c in df else False
+    return same
+
+def clock(f):
+    "Seconds that a function takes, and its result"
+    t = time.perf_counter(); res = f()
+    return time.perf_counter()-t,res
+
+def machine(): return '{hardware}; {versions}'.format(**environment())
