@@ -6,10 +6,11 @@ Docs: https://knet-nb.github.io/knet_nb/training.html.md"""
 
 # %% auto #0
 __all__ = ['quiet', 'AutocastBF16', 'ChannelsLastBatch', 'trim_memory', 'TrimMemory', 'rng_state', 'set_rng_state',
-           'ResumableFit', 'StopAtFit', 'SayEpochs', 'EMA']
+           'ResumableFit', 'StopAtFit', 'EMA', 'SayEpochs']
 
 # %% ../nbs/01b_training.ipynb #3c8541e4
 import ctypes,random,time
+import fastai.callback.progress # gives Learner its `no_bar`
 from contextlib import suppress
 from fastai.basics import *
 from fastai.callback.channelslast import ChannelsLast
@@ -45,12 +46,14 @@ class AutocastBF16(Callback):
 class ChannelsLastBatch(ChannelsLast):
     "fastai's `ChannelsLast`, which converts the model, and the batches too"
     def before_batch(self):
-        self.learn.xb = tuple(x.contiguous(memory_format=torch.channels_last) if x.ndim==4 else x for x in self.xb)
+        nhwc = lambda x: x.contiguous(memory_format=torch.channels_last) if x.ndim==4 else x
+        self.learn.xb = tuple(map(nhwc, self.xb))
 
 # %% ../nbs/01b_training.ipynb #2ac24f86
 def trim_memory():
     "Give freed memory back to the system, where the C library (glibc) keeps it"
-    with suppress(OSError,TypeError,AttributeError): ctypes.CDLL(None).malloc_trim(0) # not there in other libraries
+    with suppress(OSError,TypeError,AttributeError): # not there in other libraries
+        ctypes.CDLL(None).malloc_trim(0)
 
 class TrimMemory(Callback):
     "`trim_memory` every so many training steps"
@@ -69,8 +72,10 @@ def rng_state()->tuple: # Tensors and JSON
     if torch.cuda.is_available(): tensors['cuda'] = torch.cuda.get_rng_state()
     return tensors,dict(numpy=rest, python=random.getstate())
 
-# %% ../nbs/01b_training.ipynb #1ce9b465
-def set_rng_state(tensors, meta):
+def set_rng_state(
+    tensors:dict, # From `rng_state`, or as they come back from a file
+    meta:dict, # The same
+):
     "Put back what `rng_state` returned"
     torch.set_rng_state(tensors['torch'])
     np.random.set_state(('MT19937', tensors['numpy'].numpy().astype(np.uint32), *meta['numpy']))
@@ -86,7 +91,7 @@ class ResumableFit(Callback):
         path, # The checkpoint, a .safetensors file
         every:float=20, # Seconds between checkpoints, at least
         key:str='', # A checkpoint with another key belongs to another training and is not used
-        until:float=None, # `time.perf_counter()` before which the training ends, with `OutOfTime`, if the next epoch might not
+        until:float=None, # `time.perf_counter()` when it has to be over; `OutOfTime` instead of an epoch too many
     ): self.path,self.every,self.key,self.until = Path(path),every,key,until
 
     def before_fit(self):
@@ -94,7 +99,8 @@ class ResumableFit(Callback):
         self._clock = self._saved = time.perf_counter()
         with suppress(FileNotFoundError,ValueError):
             tensors,meta = load_tensors(self.path)
-            if meta['key']==self.key and meta['n_epoch']==self.n_epoch: self._state,self.start = (tensors,meta),meta['epoch']+1
+            fits = (meta['key'],meta['n_epoch'])==(self.key,self.n_epoch)
+            if fits: self._state,self.start = (tensors,meta),meta['epoch']+1
 
     def before_epoch(self):
         if self.epoch<self.start: raise CancelEpochException()
@@ -102,23 +108,49 @@ class ResumableFit(Callback):
         self._state = None
         self._epoch_start = time.perf_counter()
 
+# %% ../nbs/01b_training.ipynb #1e0bedc0
+@patch(as_prop=True)
+def elapsed(self:ResumableFit)->float:
+    "Seconds of training, those before an interruption too"
+    return self.seconds+time.perf_counter()-self._clock
+
+@patch
+def after_epoch(self:ResumableFit):
+    "Save if it is time, and stop if there might be no time for another epoch"
+    if self.epoch<self.start or self.epoch==self.n_epoch-1: return
+    now = time.perf_counter()
+    late = self.until is not None and now+1.2*(now-self._epoch_start)>self.until
+    if not late and now-self._saved<self.every: return
+    self._save()
+    self._saved = time.perf_counter()
+    if late: raise OutOfTime(f'stopped after epoch {self.epoch+1} of {self.n_epoch}; the checkpoint is {self.path}')
+
 # %% ../nbs/01b_training.ipynb #2d3997f2
 @patch
 def _save(self:ResumableFit):
     "One file with all that the rest of the training depends on"
-    sd,cb_state = self.opt.state_dict(),{f'cb.{n}.{k}':v for n,cb in self._stateful.items() for k,v in cb.state_dict().items()}
-    rng,rng_meta = rng_state()
-    tensors = {f'model.{k}':v for k,v in self.model.state_dict().items()}|{f'rng.{k}':v for k,v in rng.items()}|cb_state
-    tensors |= {f'opt.{i}.{k}':v for i,s in enumerate(sd['state']) for k,v in s.items() if isinstance(v, Tensor)}
-    tensors['smooth_loss'] = self.recorder.smooth_loss.val
-    plain = [{k:v for k,v in s.items() if not isinstance(v, Tensor)} for s in sd['state']]
-    save_tensors(self.path, tensors, key=self.key, epoch=self.epoch, n_epoch=self.n_epoch, rng=rng_meta, seconds=self.elapsed,
-                 opt=plain, hypers=[dict(h) for h in sd['hypers']], count=self.recorder.smooth_loss.count,
-                 values=[list(v) for v in self.recorder.values])
+    (rng,rng_meta),(opt,opt_meta),loss = rng_state(),_opt_state(self.opt),self.recorder.smooth_loss
+    parts = dict(model=self.model.state_dict(), rng=rng, opt=opt)
+    parts |= {f'cb.{n}':cb.state_dict() for n,cb in self._stateful.items()}
+    tensors = {f'{part}.{k}':v for part,d in parts.items() for k,v in d.items()}|dict(smooth_loss=loss.val)
+    save_tensors(self.path, tensors, key=self.key, epoch=self.epoch, n_epoch=self.n_epoch, seconds=self.elapsed,
+                 rng=rng_meta, count=loss.count, values=[list(v) for v in self.recorder.values], **opt_meta)
+
+def _opt_state(opt):
+    "An optimiser's tensors by name, and its numbers"
+    sd,is_tensor = opt.state_dict(),lambda v: isinstance(v, Tensor)
+    tensors = {f'{i}.{k}':v for i,s in enumerate(sd['state']) for k,v in s.items() if is_tensor(v)}
+    plain = [{k:v for k,v in s.items() if not is_tensor(v)} for s in sd['state']]
+    return tensors,dict(opt=plain, hypers=[dict(h) for h in sd['hypers']])
+
+@patch(as_prop=True)
+def _stateful(self:ResumableFit): # callbacks with a state of their own
+    return {cb.name:cb for cb in self.learn.cbs if hasattr(type(cb), 'state_dict')}
 
 # %% ../nbs/01b_training.ipynb #9e2896b0
 @patch
 def _restore(self:ResumableFit, tensors, meta):
+    "Put everything back where `_save` took it from"
     pick = lambda pre: {k[len(pre):]:v for k,v in tensors.items() if k.startswith(pre)}
     self.model.load_state_dict(pick('model.'))
     dev = next(self.model.parameters()).device
@@ -129,41 +161,15 @@ def _restore(self:ResumableFit, tensors, meta):
     for n,cb in self._stateful.items(): cb.load_state_dict(pick(f'cb.{n}.'))
     set_rng_state(pick('rng.'), meta['rng'])
 
-# %% ../nbs/01b_training.ipynb #1e0bedc0
-@patch(as_prop=True)
-def _stateful(self:ResumableFit): return {cb.name:cb for cb in self.learn.cbs if hasattr(type(cb), 'state_dict')} # callbacks with a state of their own
-
-@patch(as_prop=True)
-def elapsed(self:ResumableFit): return self.seconds+time.perf_counter()-self._clock # seconds of training, of earlier parts too
-
-@patch
-def after_epoch(self:ResumableFit):
-    if self.epoch<self.start or self.epoch==self.n_epoch-1: return
-    now = time.perf_counter()
-    late = self.until is not None and now+1.2*(now-self._epoch_start)>self.until
-    if not late and now-self._saved<self.every: return
-    self._save()
-    self._saved = time.perf_counter()
-    if late: raise OutOfTime(f'stopped after epoch {self.epoch+1} of {self.n_epoch}; the checkpoint is {self.path}')
-
 # %% ../nbs/01b_training.ipynb #16af75aa
 class StopAtFit(Callback):
     "Ends a training with the epoch after which a share of the training labels is fitted"
     order = 70 # after the recorder, before a checkpoint
-    def __init__(self, share): self.share = share
+    def __init__(self,
+        share:float, # Of the training labels, in [0, 1]
+    ): self.share = share
     def after_epoch(self):
         if fitted_share(self.learn)>=self.share: raise CancelFitException()
-
-# %% ../nbs/01b_training.ipynb #644ac45b
-class SayEpochs(Callback):
-    "Says now and then how far a training is"
-    def __init__(self, say, every:float=15): self.say,self.every = say,every
-    def before_fit(self): self._said = time.perf_counter()
-    def after_epoch(self):
-        now = time.perf_counter()
-        if now-self._said<self.every: return
-        self._said = now
-        self.say(f'epoch {self.epoch+1} of {self.n_epoch}, loss {float(self.recorder.smooth_loss.value):.3f}')
 
 # %% ../nbs/01b_training.ipynb #aa42f55a
 class EMA(Callback):
@@ -179,15 +185,47 @@ class EMA(Callback):
     def after_step(self):
         self.average.update_parameters(self.model)
         self.t += 1
-    def before_validate(self):
-        if getattr(self, 'average', None) is not None: self._raw,self.learn.model = self.model,self.average.module.eval()
-    def after_validate(self):
-        if self._raw is not None: self.learn.model,self._raw = self._raw,None
-    def after_cancel_validate(self): self.after_validate()
     def after_fit(self):
         self.model.load_state_dict(self.average.module.state_dict())
         self.average = None
-    def state_dict(self): return self.average.state_dict()
-    def load_state_dict(self, sd):
-        self.average.load_state_dict(sd)
-        self.t = int(self.average.n_averaged)
+
+# %% ../nbs/01b_training.ipynb #d486fcd0
+@patch
+def before_validate(self:EMA):
+    "The average takes the model's place"
+    if getattr(self, 'average', None) is not None: self._raw,self.learn.model = self.model,self.average.module.eval()
+
+@patch
+def after_validate(self:EMA):
+    "And leaves it again"
+    if self._raw is not None: self.learn.model,self._raw = self._raw,None
+
+@patch
+def after_cancel_validate(self:EMA): self.after_validate()
+
+@patch
+def state_dict(self:EMA)->dict: # Name -> tensor, for `ResumableFit`
+    "The average, and how many steps it has seen"
+    return self.average.state_dict()
+
+@patch
+def load_state_dict(self:EMA,
+    sd:dict, # From `state_dict`
+):
+    "Put back the average"
+    self.average.load_state_dict(sd)
+    self.t = int(self.average.n_averaged)
+
+# %% ../nbs/01b_training.ipynb #644ac45b
+class SayEpochs(Callback):
+    "Says now and then how far a training is"
+    def __init__(self,
+        say, # A function of a text
+        every:float=15, # Seconds between two texts, at least
+    ): self.say,self.every = say,every
+    def before_fit(self): self._said = time.perf_counter()
+    def after_epoch(self):
+        now = time.perf_counter()
+        if now-self._said<self.every: return
+        self._said = now
+        self.say(f'epoch {self.epoch+1} of {self.n_epoch}, loss {float(self.recorder.smooth_loss.value):.3f}')
