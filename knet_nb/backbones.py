@@ -1,4 +1,4 @@
-"""Preliminary networks, how they are trained, and the features that are read from them
+"""Preliminary networks, and how they are trained
 
 Docs: https://knet-nb.github.io/knet_nb/backbones.html.md"""
 
@@ -6,7 +6,7 @@ Docs: https://knet-nb.github.io/knet_nb/backbones.html.md"""
 
 # %% auto #0
 __all__ = ['backbones', 'recipes', 'n_weights', 'resnet20', 'cnn', 'resnet29', 'mlp', 'make_backbone', 'Recipe', 'get_recipe',
-           'RecipeLearner', 'preliminary_learner', 'cosine_restarts']
+           'cosine_restarts', 'RecipeLearner', 'preliminary_learner']
 
 # %% ../nbs/02_backbones.ipynb #a569794b
 import math
@@ -26,34 +26,40 @@ def n_weights(
     "Number of trainable weights"
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
+# %% ../nbs/02_backbones.ipynb #2b1c84e3
 def _conv(ni, nf, ks=3, stride=1): return nn.Conv2d(ni, nf, ks, stride, ks//2, bias=False)
 def _pool_head(nf, n_classes): return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(nf, n_classes)]
 
-def _init(m, f):
-    for l in m.modules():
-        if isinstance(l, nn.Conv2d): f(l.weight)
-    return m
-
-# %% ../nbs/02_backbones.ipynb #0b635212
 class _BasicBlock(nn.Module):
     "Two 3x3 convolutions and a parameter-free shortcut (He et al. 2016, option A)"
     def __init__(self, ni, nf, stride=1):
         super().__init__()
         self.stride,self.pad = stride,nf-ni
-        self.convs = nn.Sequential(_conv(ni,nf,stride=stride), nn.BatchNorm2d(nf), nn.ReLU(inplace=True), _conv(nf,nf), nn.BatchNorm2d(nf))
+        first = [_conv(ni,nf,stride=stride), nn.BatchNorm2d(nf), nn.ReLU(inplace=True)]
+        self.convs = nn.Sequential(*first, _conv(nf,nf), nn.BatchNorm2d(nf))
     def forward(self, x):
         short = x if self.stride==1 else x[...,::self.stride,::self.stride]
         if self.pad: short = F.pad(short, (0,0,0,0,self.pad//2,self.pad-self.pad//2))
         return F.relu(self.convs(x)+short)
 
+# %% ../nbs/02_backbones.ipynb #0b635212
 def resnet20(
     n_classes:int=10, # L
     in_channels:int=3, # 1 or 3
 )->nn.Module: # 0.27M weights, 64-d features
     "The paper's ResNet20 (section 4)"
-    blocks = [_BasicBlock(ni, nf, s) for ni,nf,s in [(16,16,1)]*3+[(16,32,2)]+[(32,32,1)]*2+[(32,64,2)]+[(64,64,1)]*2]
+    stages = [(16,16,1)]*3+[(16,32,2)]+[(32,32,1)]*2+[(32,64,2)]+[(64,64,1)]*2
+    blocks = [_BasicBlock(ni, nf, s) for ni,nf,s in stages]
     m = nn.Sequential(_conv(in_channels,16), nn.BatchNorm2d(16), nn.ReLU(inplace=True), *blocks, *_pool_head(64, n_classes))
-    return _init(m, partial(nn.init.kaiming_normal_, mode='fan_out', nonlinearity='relu'))
+    return _init(m, _kaiming)
+
+_kaiming = partial(nn.init.kaiming_normal_, mode='fan_out', nonlinearity='relu')
+
+def _init(m, f):
+    "The convolutions' weights drawn by `f`"
+    for l in m.modules():
+        if isinstance(l, nn.Conv2d): f(l.weight)
+    return m
 
 # %% ../nbs/02_backbones.ipynb #170dacea
 def cnn(
@@ -62,11 +68,12 @@ def cnn(
 )->nn.Module: # 0.55M weights, 512-d features
     "Four conv-batchnorm-relu blocks with pooling between them (paper, section 4)"
     w = [in_channels,56,72,96,512]
-    block = lambda i: [_conv(w[i],w[i+1]), nn.BatchNorm2d(w[i+1]), nn.ReLU(inplace=True)]+([nn.MaxPool2d(2)] if i<3 else [])
-    m = nn.Sequential(*[l for i in range(4) for l in block(i)], *_pool_head(512, n_classes))
-    return _init(m, partial(nn.init.kaiming_normal_, mode='fan_out', nonlinearity='relu'))
+    block = lambda ni,nf: [_conv(ni,nf), nn.BatchNorm2d(nf), nn.ReLU(inplace=True)]
+    pool = lambda i: [nn.MaxPool2d(2)] if i<3 else []
+    m = nn.Sequential(*[l for i in range(4) for l in block(w[i],w[i+1])+pool(i)], *_pool_head(512, n_classes))
+    return _init(m, _kaiming)
 
-# %% ../nbs/02_backbones.ipynb #5a175df6
+# %% ../nbs/02_backbones.ipynb #6f50c827
 class _Bottleneck(nn.Module):
     "Pre-activation 1x1, 3x3, 1x1 convolutions; a 1x1 shortcut in the first block of a stage"
     def __init__(self, ni, mid, nf, stride=1, project=False, first=False):
@@ -77,6 +84,7 @@ class _Bottleneck(nn.Module):
         self.short = _conv(ni,nf,1,stride) if project else nn.Identity()
     def forward(self, x): return self.convs(x)+self.short(x)
 
+# %% ../nbs/02_backbones.ipynb #5a175df6
 def resnet29(
     n_classes:int=10, # L
     in_channels:int=3, # 1 or 3
@@ -85,10 +93,11 @@ def resnet29(
     blocks,ni = [],16
     for stage,(mid,nf) in enumerate([(16,64),(64,128),(128,256)]):
         for i in range(3):
-            blocks.append(_Bottleneck(ni, mid, nf, 2 if stage and not i else 1, project=not i, first=not stage and not i))
+            stride = 2 if stage and not i else 1
+            blocks.append(_Bottleneck(ni, mid, nf, stride, project=not i, first=not stage and not i))
             ni = nf
-    m = nn.Sequential(_conv(in_channels,16), nn.BatchNorm2d(16), nn.ReLU(inplace=True), *blocks,
-                      nn.BatchNorm2d(256), nn.ReLU(inplace=True), *_pool_head(256, n_classes))
+    end = [nn.BatchNorm2d(256), nn.ReLU(inplace=True), *_pool_head(256, n_classes)]
+    m = nn.Sequential(_conv(in_channels,16), nn.BatchNorm2d(16), nn.ReLU(inplace=True), *blocks, *end)
     _init(m, nn.init.xavier_normal_)
     nn.init.xavier_uniform_(m[-1].weight); nn.init.zeros_(m[-1].bias)
     return m
@@ -101,30 +110,33 @@ def mlp(
 )->nn.Module:
     "Fully connected layers with batchnorm and ReLU, for vectors (paper, section 3)"
     w = [n_in,*widths]
-    return nn.Sequential(nn.Flatten(), *[l for a,b in zip(w,w[1:]) for l in (nn.Linear(a,b), nn.BatchNorm1d(b), nn.ReLU(inplace=True))],
-                         nn.Linear(w[-1],n_classes))
+    layer = lambda a,b: (nn.Linear(a,b), nn.BatchNorm1d(b), nn.ReLU(inplace=True))
+    return nn.Sequential(nn.Flatten(), *[l for a,b in zip(w,w[1:]) for l in layer(a,b)], nn.Linear(w[-1],n_classes))
 
 # %% ../nbs/02_backbones.ipynb #cd0e048f
-backbones = dict(resnet20=resnet20, cnn=cnn, resnet29=resnet29) # add your own: name -> function of (n_classes, in_channels)
+backbones = dict(resnet20=resnet20, cnn=cnn, resnet29=resnet29) # name -> function of (n_classes, in_channels); add yours
 
 def make_backbone(
-    backbone, # A name in `backbones` or 'mlp', a network, of which a copy is made, or a function of (n_classes, in_channels)
+    backbone, # A name in `backbones` or 'mlp', a network (it is copied), or a function of (n_classes, in_channels)
     data:LabeledData, # What it has to take
 )->nn.Module:
-    "A network for the channels (of vectors: columns) and classes of `data`. Raises `ValueError` for an unknown or unfit one"
+    "A network for the channels (of vectors: columns) and classes of `data`. Raises `ValueError` for an unfit one"
     if isinstance(backbone, nn.Module): return deepcopy(backbone)
-    L,c = data.n_classes,data.shape[0]
-    if isinstance(backbone, str):
-        if backbone=='mlp': return mlp(math.prod(data.shape), L)
-        if backbone in ('resnet20','cnn','resnet29') and not data.is_image:
-            raise ValueError(f"{backbone} takes images, {data.name} has {c}-d vectors: use 'mlp' (--backbone mlp)")
-    make = backbone if callable(backbone) else backbones.get(backbone) if isinstance(backbone, str) else None
-    if make is None:
-        known = ', '.join([*backbones,'mlp'])
-        raise ValueError(f"unknown backbone {backbone!r}: known are {known}; or give a network, or a function of (n_classes, in_channels)")
-    model = make(L, c)
-    if not isinstance(model, nn.Module): raise ValueError(f"the backbone's function must return an nn.Module, got {type(model).__name__}")
-    return model
+    make = backbone if callable(backbone) else _by_name(backbone, data)
+    model = make(data.n_classes, data.shape[0])
+    if isinstance(model, nn.Module): return model
+    raise ValueError(f"the backbone's function must return an nn.Module, got {type(model).__name__}")
+
+# %% ../nbs/02_backbones.ipynb #b4a51d7c
+def _by_name(name, data):
+    "The function of (n_classes, in_channels) that a name stands for"
+    if name=='mlp': return lambda n_classes,in_channels: mlp(math.prod(data.shape), n_classes)
+    if not isinstance(name, str) or name not in backbones:
+        known = f"known are {', '.join([*backbones,'mlp'])}; or give a network, or a function of (n_classes, in_channels)"
+        raise ValueError(f"unknown backbone {name!r}: {known}")
+    if backbones[name] in (resnet20,cnn,resnet29) and not data.is_image:
+        raise ValueError(f"{name} takes images, {data.name} has {data.shape[0]}-d vectors: use 'mlp' (--backbone mlp)")
+    return backbones[name]
 
 # %% ../nbs/02_backbones.ipynb #6ee3d1e2
 @dataclass(frozen=True)
@@ -141,10 +153,14 @@ class Recipe:
 
     def n_epochs(self, steps): return max(self.epochs, math.ceil(self.min_steps/max(1, steps))) # for `steps` an epoch
 
-recipes = dict(fast=Recipe(14, 'one_cycle', min_steps=600), paper=Recipe(200, 'step', wd=1e-4, augment=False),
-               memorise=Recipe(60, 'one_cycle', augment=False), memorise95=Recipe(60, 'one_cycle', augment=False, stop_at=.95),
-               ieg=Recipe(171, 'restarts', wd=1e-4, bs=100, min_steps=1000)) # 171 epochs of CIFAR-10 are its first eleven cycles
+recipes = dict(
+    fast=Recipe(14, 'one_cycle', min_steps=600),
+    paper=Recipe(200, 'step', wd=1e-4, augment=False),
+    memorise=Recipe(60, 'one_cycle', augment=False),
+    memorise95=Recipe(60, 'one_cycle', augment=False, stop_at=.95),
+    ieg=Recipe(171, 'restarts', wd=1e-4, bs=100, min_steps=1000))
 
+# %% ../nbs/02_backbones.ipynb #e7d840af
 def get_recipe(
     recipe, # A name in `recipes`, or a `Recipe`
     **changes # Fields to change; None keeps the recipe's
@@ -154,49 +170,11 @@ def get_recipe(
         if recipe not in recipes: raise ValueError(f"unknown recipe {recipe!r}: known are {', '.join(recipes)}")
         recipe = recipes[recipe]
     changes = {k:v for k,v in changes.items() if v is not None}
-    if any(changes.get(k,1)<1 for k in ('epochs','bs')): raise ValueError(f"epochs and bs must be at least 1, got {changes}")
+    least = min(changes.get('epochs', 1), changes.get('bs', 1))
+    if least<1: raise ValueError(f"epochs and bs must be at least 1, got {changes}")
     if changes.get('lr',1)<=0: raise ValueError(f"lr must be above 0, got {changes['lr']}")
     if 'epochs' in changes: changes['min_steps'] = 0
     return replace(recipe, **changes)
-
-# %% ../nbs/02_backbones.ipynb #d5172930
-class RecipeLearner(Learner):
-    "A fastai `Learner` that knows its recipe: `fit_recipe` trains by it"
-    @delegates(Learner.__init__)
-    def __init__(self,
-        dls, # `DataLoaders`, made as the recipe says (batch size, augmentation)
-        model, # The network
-        recipe, # A name in `recipes`, or a `Recipe`
-        **kwargs # For `Learner`
-    ):
-        super().__init__(dls, model, **kwargs)
-        self.recipe = get_recipe(recipe)
-
-# %% ../nbs/02_backbones.ipynb #bd3bfc84
-def preliminary_learner(
-    data, # `LabeledData`, or your own fastai `DataLoaders`
-    backbone='resnet20', # A name, a network (a copy of it is trained) or a function: see `make_backbone`
-    labels=None, # (n,) noisy labels (default: the data's training labels), or (n, L) soft labels
-    recipe='fast', # A name in `recipes`, or a `Recipe`
-    epochs:int=None, # Instead of the recipe's
-    bs:int=None, # Instead of the recipe's
-    device=None, # Default: fastai's `default_device()`
-    bf16:bool=None, # bfloat16 forward passes (default: where the device has them)
-    channels_last:bool=True, # Memory layout of images
-    **kwargs # For `Learner`
-)->RecipeLearner: # Train it with `.fit_recipe()`
-    "A fastai `Learner` for the preliminary network: plain cross-entropy on the noisy labels (paper, section 3)"
-    recipe = get_recipe(recipe, epochs=epochs, bs=bs)
-    if isinstance(data, LabeledData): dls = data.dls(labels, bs=recipe.bs, augment=recipe.augment, device=device)
-    elif labels is None: dls = data
-    else: raise ValueError("labels go with LabeledData; your own DataLoaders have theirs already")
-    if not isinstance(data, LabeledData) and not isinstance(backbone, nn.Module): raise ValueError("your own DataLoaders need a network of your own: only LabeledData says what a backbone has to take")
-    model = make_backbone(backbone, data)
-    device = getattr(dls, 'device', None) or default_device()
-    cbs = ([ChannelsLastBatch()] if channels_last else [])+([AutocastBF16()] if ifnone(bf16, bf16_supported(device)) else [])
-    if torch.device(device).type=='cpu': cbs.append(TrimMemory())
-    args = dict(loss_func=CrossEntropyLossFlat(flatten=labels is None or np.ndim(labels)==1), opt_func=partial(SGD, mom=.9, decouple_wd=False), lr=recipe.lr, wd=recipe.wd, metrics=accuracy)
-    return RecipeLearner(dls, model.to(device), recipe, cbs=cbs+L(kwargs.pop('cbs', None)), **merge(args, kwargs))
 
 # %% ../nbs/02_backbones.ipynb #11b821d1
 def cosine_restarts(
@@ -214,6 +192,23 @@ def cosine_restarts(
         return lr*decay**i*(1+math.cos(math.pi*(pos*done(n)-done(i))/(done(i+1)-done(i))))/2
     return at
 
+_schedules = dict( # name -> function of (peak rate, steps), which gives the rate at a place in [0, 1]
+    step=lambda lr,steps: combine_scheds([.5,.25,.25], [SchedNo(lr/10**i, lr/10**i) for i in range(3)]),
+    restarts=cosine_restarts)
+
+# %% ../nbs/02_backbones.ipynb #d5172930
+class RecipeLearner(Learner):
+    "A fastai `Learner` that knows its recipe: `fit_recipe` trains by it"
+    @delegates(Learner.__init__)
+    def __init__(self,
+        dls, # `DataLoaders`, made as the recipe says (batch size, augmentation)
+        model, # The network
+        recipe, # A name in `recipes`, or a `Recipe`
+        **kwargs # For `Learner`
+    ):
+        super().__init__(dls, model, **kwargs)
+        self.recipe = get_recipe(recipe)
+
 # %% ../nbs/02_backbones.ipynb #31446730
 @patch
 def fit_recipe(self:RecipeLearner,
@@ -224,7 +219,45 @@ def fit_recipe(self:RecipeLearner,
     if r.stop_at: cbs = cbs+StopAtFit(r.stop_at)
     n = r.n_epochs(len(self.dls.train))
     if r.schedule=='one_cycle': return self.fit_one_cycle(n, r.lr, moms=(.9,.9,.9), cbs=cbs)
-    if r.schedule=='step': lrs = combine_scheds([.5,.25,.25], [SchedNo(r.lr/10**i, r.lr/10**i) for i in range(3)])
-    elif r.schedule=='restarts': lrs = cosine_restarts(r.lr, n*len(self.dls.train))
-    else: raise ValueError(f"unknown schedule {r.schedule!r}: known are one_cycle, step and restarts")
-    self.fit(n, r.lr, cbs=cbs+ParamScheduler(dict(lr=lrs)))
+    if r.schedule not in _schedules:
+        raise ValueError(f"unknown schedule {r.schedule!r}: known are one_cycle, step and restarts")
+    rate = _schedules[r.schedule](r.lr, n*len(self.dls.train))
+    self.fit(n, r.lr, cbs=cbs+ParamScheduler(dict(lr=rate)))
+
+# %% ../nbs/02_backbones.ipynb #bd3bfc84
+def preliminary_learner(
+    data, # `LabeledData`, or your own fastai `DataLoaders`
+    backbone='resnet20', # A name, a network (a copy of it is trained) or a function: see `make_backbone`
+    labels=None, # (n,) noisy labels (default: the data's training labels), or (n, L) soft labels
+    recipe='fast', # A name in `recipes`, or a `Recipe`
+    epochs:int=None, # Instead of the recipe's
+    bs:int=None, # Instead of the recipe's
+    device=None, # Default: fastai's `default_device()`
+    bf16:bool=None, # bfloat16 forward passes (default: where the device has them)
+    channels_last:bool=True, # Memory layout of images
+    **kwargs # For `Learner`
+)->RecipeLearner: # Train it with `.fit_recipe()`
+    "A fastai `Learner` for the preliminary network: plain cross-entropy on the noisy labels (paper, section 3)"
+    recipe = get_recipe(recipe, epochs=epochs, bs=bs)
+    dls = _loaders(data, backbone, labels, recipe, device)
+    model,device = make_backbone(backbone, data),getattr(dls, 'device', None) or default_device()
+    cbs = _speed(device, bf16, channels_last)+L(kwargs.pop('cbs', None))
+    loss = CrossEntropyLossFlat(flatten=labels is None or np.ndim(labels)==1)
+    sgd = partial(SGD, mom=.9, decouple_wd=False)
+    args = dict(loss_func=loss, opt_func=sgd, lr=recipe.lr, wd=recipe.wd, metrics=accuracy)
+    return RecipeLearner(dls, model.to(device), recipe, cbs=cbs, **merge(args, kwargs))
+
+# %% ../nbs/02_backbones.ipynb #5e4fb717
+def _loaders(data, backbone, labels, recipe, device):
+    "Loaders of a set as the recipe says, or one's own as they are"
+    if isinstance(data, LabeledData): return data.dls(labels, bs=recipe.bs, augment=recipe.augment, device=device)
+    if labels is not None: raise ValueError("labels go with LabeledData; your own DataLoaders have theirs already")
+    if isinstance(backbone, nn.Module): return data
+    raise ValueError("your own DataLoaders need a network of your own: only LabeledData says what a backbone has to take")
+
+def _speed(device, bf16, channels_last):
+    "Callbacks for the layout of memory, the arithmetic and the heap"
+    cbs = L(ChannelsLastBatch()) if channels_last else L()
+    if ifnone(bf16, bf16_supported(device)): cbs += AutocastBF16()
+    if torch.device(device).type=='cpu': cbs += TrimMemory()
+    return cbs
