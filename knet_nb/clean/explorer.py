@@ -15,7 +15,7 @@ from fastai.basics import *
 from ..checks import check_features,check_labels,check_lengths,encode_labels
 from ..messages import counted
 from ..images import Pictures,unreadable_png
-from ..plots import colors_for,method_colors,neutral,plain_axes,plane_grid,plot_regions
+from ..plots import method_colors,neutral,plain_axes,plane_grid,plot_regions
 from ..neighbors import nearest,neighbor_labels,votes
 
 # %% ../../nbs/08g_explorer.ipynb #50818441
