@@ -26,145 +26,95 @@ def _as_rows(x, name):
         raise ValueError(f"{name} must be real numbers, got {x.dtype}")
     return x
 
-def _read(x, i, j):
+def _read(x, i=0, j=None):
     "Rows i to j in float64"
     if not isinstance(x, Tensor): return torch.from_numpy(np.array(x[i:j], np.float64))
     x = x[i:j].detach().as_subclass(Tensor)
     return (x.cpu() if x.device.type=='mps' else x).double() # mps has no float64
 
+def _take(x, rows):
+    "Rows of a tensor or an array, a copy"
+    return x[torch.as_tensor(rows, device=x.device)] if isinstance(x, Tensor) else x[np.asarray(rows)]
+
 # %% ../nbs/04_neighbors.ipynb #44404e8e
 def _scan(x, name, metric, rows):
-    "The mean row (d,); raises `ValueError` for NaN, infinite and huge values, and for zero rows if the metric is cosine"
-    s = 0.
+    "The largest absolute value, and the mean row (d,) times 2^-64. Raises `ValueError` for values without a distance"
+    s,most = 0.,0.
     for i in range(0, len(x), rows):
         b = _read(x, i, i+rows)
-        s,top = s+b.sum(0),b.abs().amax(1)
-        bad = ~(top<=1e18) # its square would overflow; NaN compares false
-        if bad.any():
-            r = bad.nonzero()[0].item()
-            v = b[r][~(b[r].abs()<=1e18)][0].item()
-            raise ValueError(f"{name} must be finite and below 1e18, row {i+r} has {v}: leave such rows out, or scale")
-        if metric=='cosine' and not top.all():
-            raise ValueError(f"{name}: row {i+(top==0).nonzero()[0].item()} is all zeros and has no direction; leave it out, or use metric='euclidean'")
-    return s/len(x)
+        top = b.abs().amax(1)
+        _refuse_rows(b, ~top.isfinite(), i, f"{name} must be finite, row {{}} has {{}}: leave such rows out")
+        if metric=='cosine':
+            why = "is all zeros and has no direction; leave it out, or use metric='euclidean'"
+            _refuse_rows(b, top==0, i, f"{name}: row {{}} {why}")
+        s,most = s+(b*2.**-64).sum(0),max(most, top.max().item()) # the sum of large values would overflow
+    return most,s/len(x)
+
+def _refuse_rows(b, bad, i, msg):
+    "Name the first bad row and its first value that is not finite"
+    if not bad.any(): return
+    r = bad.nonzero()[0].item()
+    raise ValueError(msg.format(i+r, *b[r][~b[r].isfinite()][:1].tolist()))
 
 # %% ../nbs/04_neighbors.ipynb #060453b8
-def _block(x, i, j, mean, metric, device):
-    "Rows i to j as the search needs them: float32 on `device`, centred (euclidean) or of length 1 (cosine)"
-    b = _read(x, i, j)
-    if metric=='cosine':
-        b = b/b.abs().amax(1, keepdim=True)
-        b = b/b.norm(dim=1, keepdim=True)
-    else: b = b-mean.to(b.device)
-    return b.float().contiguous().to(device)
+class _Frame:
+    "How rows are compared, in float64: scaled and centred (euclidean), or of length 1 (cosine)"
+    def __init__(self, metric, scale=1., center=None): store_attr()
+
+    def rows(self, x, i=0, j=None, center=True):
+        "Rows i to j; differences of two rows need no centring"
+        b = _read(x, i, j)
+        if self.metric=='cosine':
+            b = b/b.abs().amax(1, keepdim=True)
+            return b/b.norm(dim=1, keepdim=True)
+        if self.scale!=1: b = b*self.scale
+        return b-self.center.to(b.device) if center else b
+
+    def distance(self, d): return d*d/2 if self.metric=='cosine' else d/self.scale # between rows: |a-b|^2 = 2-2cos
+
+def _frame(base, queries, metric, rows):
+    "The frame of a search; raises `ValueError` as `_scan` does"
+    most,mean = _scan(base, 'base', metric, rows)
+    if queries is not base: most = max(most, _scan(queries, 'queries', metric, rows)[0])
+    fits = 2.**-40<most<2.**40 # else squares may not fit into float32
+    scale = 1. if fits else 2.**min(1023, -math.frexp(most)[1])
+    return _Frame(metric, scale, mean*2.**64*scale)
 
 # %% ../nbs/04_neighbors.ipynb #b95377de
-def _faiss_topk(q, b, k, metric):
-    import faiss
-    cos = metric=='cosine'
-    d,i = faiss.knn(q.numpy(), b.numpy(), k, metric=faiss.METRIC_INNER_PRODUCT if cos else faiss.METRIC_L2)
-    d = torch.from_numpy(d)
-    return 1-d if cos else d, torch.from_numpy(i)
+def _faiss_topk(q, b, half, k):
+    import faiss # only here, after torch: on some systems the other order crashes
+    q,b = torch.cat([q,torch.ones(len(q), 1)], 1),torch.cat([b,-half[:,None]], 1)
+    return map(torch.from_numpy, faiss.knn(q.numpy(), b.numpy(), k, metric=faiss.METRIC_INNER_PRODUCT))
 
-# %% ../nbs/04_neighbors.ipynb #fad9995c
+def _torch_topk(q, b, half, k):
+    "Values and places (m, k) of the largest q.b - half"
+    with _full_precision(q.device): return torch.addmm(-half[None], q, b.T).topk(k)
+
 @contextmanager
 def _full_precision(device):
-    "Matrix products in real float32, whatever the session has set"
+    "Matrix products in the precision of their factors, whatever the session has set"
     old = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision('highest')
     try:
         with torch.autocast(device.type, enabled=False): yield
     finally: torch.set_float32_matmul_precision(old)
 
-def _torch_topk(q, b, k, metric):
-    with _full_precision(q.device):
-        d = 1-q@b.T if metric=='cosine' else torch.addmm((b*b).sum(1), q, b.T, alpha=-2).add_((q*q).sum(1, keepdim=True))
-    return d.topk(k, largest=False)
-
-# %% ../nbs/04_neighbors.ipynb #39ddf436
-def _pick_backend(backend, device):
-    "faiss on the CPU if it is installed, else torch"
-    if backend not in (None,'faiss','torch'): raise ValueError(f"backend must be 'faiss', 'torch' or None, got {backend!r}")
-    if backend=='torch' or backend is None and device.type!='cpu': return 'torch'
-    if device.type!='cpu': raise ValueError(f"faiss searches on the CPU, not on {device}: pass device='cpu' or backend='torch'")
-    try: import faiss
-    except ImportError:
-        if backend: raise ImportError("backend='faiss' needs faiss: pip install faiss-cpu, or use backend='torch'") from None
-        return 'torch'
-    return 'faiss'
-
-# %% ../nbs/04_neighbors.ipynb #c6c58e5f
-def _drop_self(dists, ids, own):
-    "Neighbours (m, k+1) without the row's `own` id (m, k); a row without it loses the last"
-    own = ids==own.to(ids.device)[:,None]
-    own[:,-1] |= ~own.any(1)
-    return tuple(o[~own].view(len(o), -1) for o in (dists,ids))
-
-def _take(x, rows):
-    "Rows of a tensor or an array"
-    return x[torch.as_tensor(rows, device=x.device)] if isinstance(x, Tensor) else x[np.asarray(rows)]
-
-# %% ../nbs/04_neighbors.ipynb #a419f476
-def _check_search(base, queries, k, metric, include_self, rows):
-    "base, queries, the queries' own ids if they are to be dropped (else None), and k without them"
-    if metric not in ('euclidean','cosine'): raise ValueError(f"metric must be 'euclidean' or 'cosine', got {metric!r}")
-    base = _as_rows(base, 'base')
-    n,own = len(base),None
-    if queries is not None:
-        if rows is not None: raise ValueError("give queries, or rows of the base, not both")
-        queries = _as_rows(queries, 'queries')
-        if queries.shape[1]!=base.shape[1]:
-            raise ValueError(f"base has {base.shape[1]} features per row, queries have {queries.shape[1]}: they must be equal")
-    else:
-        own = torch.arange(n) if rows is None else check_labels(rows, n, 'rows')
-        queries = base if rows is None else _take(base, own)
-        if include_self: own = None
-    k = check_k(k, n-(own is not None), why=f", as the base has {n} rows"+(" and none is its own neighbour" if own is not None else ""))
-    return base,queries,own,k
-
-# %% ../nbs/04_neighbors.ipynb #bb2da35e
-@torch.no_grad()
-def nearest(
-    base, # (n, d) features: tensor, array or memmap of any real dtype; converted to float32 in blocks
-    queries=None, # (m, d) the same (default: search the base in itself)
-    k:int=10, # Neighbours per query
-    metric:str='euclidean', # 'euclidean', or 'cosine': 1 - cos
-    include_self:bool=False, # Searching the base in itself: is a sample its own neighbour?
-    backend:str=None, # 'faiss' or 'torch' (default: faiss on the CPU if installed, else torch)
-    block:int=1<<28, # Bytes of working memory, beside base and result
-    device=None, # Where to compute (default: where `base` is)
-    progress:bool=None, # Show a bar? (default: only if n*m*d is above 5e11)
-    rows=None, # (m,) ids: search the base for the neighbours of these of its rows only
-)->tuple: # distances (m, k) float32 and ids (m, k) int64, nearest first; on the CPU, or on the GPU if `base` is a CUDA tensor
-    "Exact nearest neighbours. Equal distances come in no particular order. Raises `ValueError` for bad features and a k out of range"
-    if block<1: raise ValueError(f"block must be at least 1 byte, got {block}")
-    base,queries,own,k = _check_search(base, queries, k, metric, include_self, rows)
-    (n,d),m,k = base.shape,len(queries),k+(own is not None)
-    home = base.device if isinstance(base, Tensor) and base.is_cuda else torch.device('cpu')
-    device = torch.device(ifnone(device, home))
-    backend = _pick_backend(backend, device)
-    find = dict(faiss=_faiss_topk, torch=_torch_topk)[backend]
-    nb,nq = _block_rows(backend, block, n, d)
-    mean = _scan(base, 'base', metric, nb)
-    if queries is not base: _scan(queries, 'queries', metric, nb)
-    dists,ids = torch.full((m,k), torch.inf, device=home),torch.zeros(m, k, dtype=torch.int64, device=home)
-    steps = ((i,j) for i in range(0, n, nb) for j in range(0, m, nq))
-    if ifnone(progress, n*m*d>5e11): steps = progress_bar(steps, total=-(-n//nb)*-(-m//nq), leave=False)
-    for i,j in steps:
-        if j==0: b = _block(base, i, i+nb, mean, metric, device)
-        new_d,new_i = find(_block(queries, j, j+nq, mean, metric, device), b, min(k, len(b)), metric)
-        _merge(dists[j:j+nq], ids[j:j+nq], new_d.to(home), new_i.to(home)+i, first=i==0)
-    dists = dists.clamp_(min=0)
-    if metric=='euclidean': dists.sqrt_()
-    return (dists,ids) if own is None else _drop_self(dists, ids, own)
-
-# %% ../nbs/04_neighbors.ipynb #37251b97
-def _block_rows(backend, block, n, d):
-    "Rows of the base and of the queries per step: float64 and float32 copies of both and, in torch, the matrix of their distances"
-    nb = max(1, min(n, block//(32*d)))
-    if backend=='faiss': return nb,min(nb, 8192) # faiss has its own blocks; more queries would only starve the bar
-    nb = min(nb, 65536)
-    return nb,max(1, min(nb, 8192, block//(8*nb)))
+# %% ../nbs/04_neighbors.ipynb #fad9995c
+def _candidates(base, queries, frame, K, dtype, find, sizes, device, home, bar):
+    "The K smallest lower bounds (m, K) of squared distances, ascending, and ids; no other row is nearer than the last"
+    (n,d),m,(nb,nq) = base.shape,len(queries),sizes
+    c,under = (2*d+32)*torch.finfo(dtype).eps/2,4*d*torch.finfo(dtype).tiny # what may be lost to underflow
+    low = torch.full((m,K), torch.inf, dtype=dtype, device=home)
+    ids = torch.zeros((m,K), dtype=torch.int64, device=home)
+    for i,j in bar([(i,j) for i in range(0, n, nb) for j in range(0, m, nq)]):
+        if j==0:
+            b = frame.rows(base, i, i+nb)
+            half,b = ((b*b).sum(1)*((1-c)/2)).to(device, dtype),b.to(device, dtype).contiguous()
+        q = frame.rows(queries, j, j+nq)
+        own = ((q*q).sum(1)*(1-c)).to(device, dtype)
+        v,at = find(q.to(device, dtype).contiguous(), b, half, min(K, len(b)))
+        _merge(low[j:j+nq], ids[j:j+nq], (own[:,None]-2*v-under).to(home), at.to(home)+i, first=i==0)
+    return low,ids
 
 # %% ../nbs/04_neighbors.ipynb #ee897ab3
 def _merge(dists, ids, new_d, new_i, first):
@@ -175,32 +125,189 @@ def _merge(dists, ids, new_d, new_i, first):
     dists[:,:new_d.shape[1]] = new_d
     ids[:,:new_i.shape[1]] = new_i
 
+# %% ../nbs/04_neighbors.ipynb #d87ff245
+def _distances(base, q, ids, frame):
+    "Distances (m, K) in the frame, from float64 differences of the rows `q` (m, d) and the base's rows `ids` (m, K)"
+    diff = frame.rows(_take(base, ids.flatten()), center=False).view(*ids.shape, -1).sub_(q[:,None])
+    dist = (diff*diff).sum(-1).sqrt_()
+    small = dist<1e-140
+    if small.any():
+        diff = diff[small]
+        top = diff.abs().amax(1)
+        dist[small] = top*(diff/top[:,None]).nan_to_num_().norm(dim=1) # equal rows: 0/0
+    return dist
+
+# %% ../nbs/04_neighbors.ipynb #6123fda8
+def _settle(base, queries, frame, low, ids, k, dtype, block):
+    "The k nearest candidates: distances (m, k) in `dtype`, ids (m, k), and which queries (m,) are proven to lack none"
+    (m,K),cand = ids.shape,ids
+    if cand.device.type=='cpu': block = min(block, 1<<24) # 4 MB of differences stay in its cache
+    step = max(1, block//(32*K*base.shape[1]))
+    dists,ids = torch.empty(m, k, dtype=dtype, device=cand.device),cand.new_empty(m, k)
+    settled = torch.empty(m, dtype=torch.bool, device=cand.device)
+    tie = 1e-9 if low.dtype==torch.float64 else 0
+    for i in range(0, m, step):
+        at = slice(i, i+step)
+        q = frame.rows(queries, i, i+step, center=False).to(cand.device)
+        d,order = _distances(base, q, cand[at], frame).sort(dim=1, stable=True)
+        dists[at],ids[at] = frame.distance(d[:,:k]),cand[at].gather(1, order)[:,:k]
+        kth,last = d[:,k-1],low[at,-1]
+        settled[at] = (kth**2*(1-tie)<=last)|(kth==0)|(K==len(base))
+    return dists,ids,settled
+
+# %% ../nbs/04_neighbors.ipynb #d1c8569e
+def _direct(base, queries, frame, k, dtype, block, home):
+    "The k nearest by the differences of all rows: distances (m, k) in `dtype` and ids"
+    n,m = len(base),len(queries)
+    nb = min(n, 65536)
+    nq = max(1, block//(16*nb))
+    dists,ids = torch.empty(m, k, dtype=dtype, device=home),torch.empty(m, k, dtype=torch.int64, device=home)
+    for j in range(0, m, nq):
+        q,at = frame.rows(queries, j, j+nq, center=False).to(home),slice(j, j+nq)
+        d = torch.full((len(q),k), torch.inf, dtype=torch.float64, device=home)
+        for i in range(0, n, nb):
+            b = frame.rows(base, i, i+nb, center=False).to(home)
+            all_d = torch.cdist(q, b, compute_mode='donot_use_mm_for_euclid_dist')
+            new_d,new_i = all_d.topk(min(k, len(b)), largest=False)
+            _merge(d, ids[at], new_d, new_i+i, first=i==0)
+        d,order = _distances(base, q, ids[at], frame).sort(dim=1, stable=True)
+        if ((0<d)&(d<1e-140)).any():
+            raise ValueError("rows are nearer to each other than 1e-140 of the largest value: search them apart")
+        dists[at],ids[at] = frame.distance(d),ids[at].gather(1, order)
+    return dists,ids
+
+# %% ../nbs/04_neighbors.ipynb #c6c58e5f
+def _drop_self(dists, ids, own):
+    "Neighbours (m, k+1) without the row's `own` id (m, k); a row without it loses the last"
+    own = ids==own.to(ids.device)[:,None]
+    own[:,-1] |= ~own.any(1)
+    return tuple(o[~own].view(len(o), -1) for o in (dists,ids))
+
+# %% ../nbs/04_neighbors.ipynb #a419f476
+def _check_search(base, queries, k, metric, include_self, rows, block):
+    "base, queries, the queries' own ids if they are to be dropped (else None), and k without them"
+    if block<1: raise ValueError(f"block must be at least 1 byte, got {block}")
+    if metric not in ('euclidean','cosine'): raise ValueError(f"metric must be 'euclidean' or 'cosine', got {metric!r}")
+    base = _as_rows(base, 'base')
+    n,own = len(base),None
+    if queries is not None:
+        if rows is not None: raise ValueError("give queries, or rows of the base, not both")
+        queries = _as_rows(queries, 'queries')
+        if queries.shape[1]!=base.shape[1]:
+            d = base.shape[1],queries.shape[1]
+            raise ValueError("base has {} features per row, queries have {}: they must be equal".format(*d))
+    else:
+        own = torch.arange(n) if rows is None else check_labels(rows, n, 'rows')
+        queries = base if rows is None else _take(base, own)
+        if include_self: own = None
+    why = f", as the base has {n} rows"+(" and none is its own neighbour" if own is not None else "")
+    return base,queries,own,check_k(k, n-(own is not None), why=why)
+
+# %% ../nbs/04_neighbors.ipynb #39ddf436
+def _pick_backend(backend, device):
+    "faiss on the CPU if it is installed, else torch"
+    if backend not in (None,'faiss','torch'):
+        raise ValueError(f"backend must be 'faiss', 'torch' or None, got {backend!r}")
+    if backend=='torch' or backend is None and device.type!='cpu': return 'torch'
+    if device.type!='cpu':
+        raise ValueError(f"faiss searches on the CPU, not on {device}: pass device='cpu' or backend='torch'")
+    try: import faiss
+    except ImportError:
+        if backend is None: return 'torch'
+        raise ImportError("backend='faiss' needs faiss: pip install faiss-cpu, or use backend='torch'") from None
+    return 'faiss'
+
+# %% ../nbs/04_neighbors.ipynb #bb2da35e
+@torch.no_grad()
+def nearest(
+    base, # (n, d) features: tensor, array or memmap of any real dtype, finite; read in blocks
+    queries=None, # (m, d) the same (default: search the base in itself)
+    k:int=10, # Neighbours per query
+    metric:str='euclidean', # 'euclidean', or 'cosine': 1 - cos
+    include_self:bool=False, # Searching the base in itself: is a sample its own neighbour?
+    backend:str=None, # 'faiss' or 'torch' (default: faiss on the CPU if installed, else torch)
+    block:int=1<<28, # Bytes of working memory, beside base and result
+    device=None, # Where to compute (default: where `base` is)
+    progress:bool=None, # Show a bar? (default: only if n*m*d is above 5e11)
+    rows=None, # (m,) ids: search the base for the neighbours of these of its rows only
+)->tuple: # distances (m, k) float32 (float64 of float64), ids (m, k) int64, nearest first; on the GPU if `base` is
+    "The nearest neighbours as float64 has them, equal ones in no particular order. Raises `ValueError` for bad features and k"
+    base,queries,own,k = _check_search(base, queries, k, metric, include_self, rows, block)
+    (n,d),m,k = base.shape,len(queries),k+(own is not None)
+    home = base.device if isinstance(base, Tensor) and base.is_cuda else torch.device('cpu')
+    device = torch.device(ifnone(device, home))
+    backend = _pick_backend(backend, device)
+    frame = _frame(base, queries, metric, max(1, block//(32*d)))
+    bar = partial(progress_bar, leave=False) if ifnone(progress, n*m*d>5e11) else noop
+    dists,ids = _search(base, queries, frame, k, backend, block, device, home, bar)
+    return (dists,ids) if own is None else _drop_self(dists, ids, own)
+
+# %% ../nbs/04_neighbors.ipynb #c5591c87
+def _search(base, queries, frame, k, backend, block, device, home, bar=noop):
+    "Distances (m, k) and ids: in float32, what that does not settle in float64, and what is left by differences"
+    find = dict(faiss=_faiss_topk, torch=_torch_topk)[backend]
+    todo,dtype = torch.arange(len(queries), device=home),_out_dtype(base, queries)
+    dists,ids = (torch.empty(len(todo), k, dtype=o, device=home) for o in (dtype,torch.int64))
+    for prec,find,more,dev in ((torch.float32,find,8,device),(torch.float64,_torch_topk,32,home)):
+        qs,K = queries if len(todo)==len(queries) else _take(queries, todo.cpu()),min(len(base), k+more)
+        low,cand = _candidates(base, qs, frame, K, prec, find, _block_rows(find, block, base.shape), dev, home, bar)
+        dists[todo],ids[todo],settled = _settle(base, qs, frame, low, cand, k, dtype, block)
+        todo = todo[~settled]
+        if not len(todo): break
+    else: dists[todo],ids[todo] = _direct(base, _take(queries, todo.cpu()), frame, k, dtype, block, home)
+    if dists.isinf().any(): raise ValueError("distances do not fit into float32: pass the features as float64")
+    return dists,ids
+
+def _out_dtype(*xs):
+    "float64 if one of the inputs has it, else float32"
+    double = torch.float64,np.float64,np.longdouble
+    return torch.float64 if any(x.dtype in double for x in xs) else torch.float32
+
+# %% ../nbs/04_neighbors.ipynb #37251b97
+def _block_rows(find, block, shape):
+    "Rows of the base and of the queries per step: copies of both in two precisions and, in torch, all their distances"
+    n,d = shape
+    nb = max(1, min(n, block//(32*d)))
+    if find is _faiss_topk: return nb,min(nb, 8192) # faiss has its own blocks; more queries would only starve the bar
+    nb = min(nb, 65536)
+    return nb,max(1, min(nb, 8192, block//(16*nb)))
+
 # %% ../nbs/04_neighbors.ipynb #9ddc5b65
-def _ivf_index(base, mean, metric, n_lists, rows, seed):
+def _ivf_index(base, frame, n_lists, rows, seed):
     "A faiss IVF-Flat index: its lists are made from a sample of the base and filled in blocks of `rows`"
     try: import faiss
-    except ImportError: raise ImportError("an approximate search needs faiss: pip install faiss-cpu, or use the exact `nearest`") from None
+    except ImportError:
+        raise ImportError("an approximate search needs faiss: pip install faiss-cpu, or use `nearest`") from None
     index = faiss.IndexIVFFlat(faiss.IndexFlatL2(base.shape[1]), base.shape[1], n_lists)
     index.cp.seed,index.cp.niter,index.cp.min_points_per_centroid = seed,10,1
     some = np.random.default_rng(seed).permutation(len(base))[:64*n_lists]
-    index.train(_block(_take(base, np.sort(some)), 0, len(some), mean, metric, 'cpu').numpy())
-    for i in range(0, len(base), rows): index.add(_block(base, i, i+rows, mean, metric, 'cpu').numpy())
+    index.train(frame.rows(_take(base, np.sort(some))).float().cpu().numpy())
+    for i in range(0, len(base), rows): index.add(frame.rows(base, i, i+rows).float().cpu().numpy())
     return index
 
 # %% ../nbs/04_neighbors.ipynb #cf8debb4
-def _ivf_topk(index, q, k, metric):
-    "Distances and ids (m, k); a query whose lists hold fewer than k rows looks through all of them"
-    d,i = map(torch.from_numpy, index.search(q.numpy(), k))
-    few = (i<0).any(1)
+def _ivf_search(index, base, queries, own, frame, k, dtype, block):
+    "Distances (m, k) and ids; a query whose lists hold too few rows looks through all of them"
+    q,K = frame.rows(queries).float().cpu().numpy(),min(len(base), k+8)
+    low,cand = map(torch.from_numpy, index.search(q, K))
+    few = (cand<0).any(1)
     if few.any():
         nprobe,index.nprobe = index.nprobe,index.nlist
-        d[few],i[few] = map(torch.from_numpy, index.search(q[few].numpy(), k))
+        low[few],cand[few] = map(torch.from_numpy, index.search(q[few.numpy()], K))
         index.nprobe = nprobe
-    return d.clamp_(min=0)/2 if metric=='cosine' else d.clamp_(min=0).sqrt_(), i # of rows of length 1: |a-b|^2 = 2-2cos
+    dists,ids,_ = _settle(base, queries, frame, low, cand, k, dtype, block)
+    return (dists,ids) if own is None else _drop_self(dists, ids, own)
 
+# %% ../nbs/04_neighbors.ipynb #341645d9
 def _recall(dists, ids, true_dists, true_ids):
     "Share of the neighbours that are true ones, or as near as the last of them"
     return ((ids[:,:,None]==true_ids[:,None]).any(-1)|(dists<=true_dists[:,-1:])).float().mean().item()
+
+def _look_through(index, recall, measure):
+    "Double the lists that are looked through until the recall that `measure()` finds is enough, or they are all"
+    index.nprobe = min(4, index.nlist)
+    while (got := measure())<recall and index.nprobe<index.nlist: index.nprobe = min(2*index.nprobe, index.nlist)
+    return got
 
 # %% ../nbs/04_neighbors.ipynb #84c8b6f0
 @torch.no_grad()
@@ -217,30 +324,35 @@ def nearest_ivf(
     seed:int=0, # Of the lists and the sample
     block:int=1<<28, # Bytes of working memory, beside base, its copy and result
     progress:bool=None, # Show a bar? (default: only if n*m*d is above 5e12)
-)->tuple: # distances (m, k) float32, ids (m, k) int64, and the recall that was measured
+)->tuple: # distances (m, k) and ids (m, k) as of `nearest`, on the CPU, and the recall that was measured
     "Approximate nearest neighbours on the CPU. Raises `ValueError` as `nearest` does, `ImportError` without faiss"
     if not 0<recall<=1: raise ValueError(f"recall must lie in (0, 1], got {recall}")
-    if min(block, n_check)<1: raise ValueError(f"block and n_check must be at least 1, got {block} and {n_check}")
-    base,queries,own,k = _check_search(base, queries, k, metric, include_self, rows)
-    (n,d),m = base.shape,len(queries)
-    nb = max(1, min(n, block//(32*d)))
-    mean = _scan(base, 'base', metric, nb)
-    if queries is not base: _scan(queries, 'queries', metric, nb)
+    if n_check<1: raise ValueError(f"n_check must be at least 1, got {n_check}")
+    base,queries,own,k = _check_search(base, queries, k, metric, include_self, rows, block)
+    n,m = len(base),len(queries)
     n_lists = check_k(ifnone(n_lists, max(1, min(round(2*n**.5), n//39))), n, 'n_lists', f", as the base has {n} rows")
-    index = _ivf_index(base, mean, metric, n_lists, nb, seed)
-    def find(q, own, i, j):
-        res = _ivf_topk(index, _block(q, i, j, mean, metric, 'cpu'), k+(own is not None), metric)
-        return res if own is None else _drop_self(*res, own[i:j])
+    if progress is None: progress = n*m*base.shape[1]>5e12
+    return _ivf(base, queries, own, k, metric, recall, n_check, n_lists, seed, block, progress)
+
+# %% ../nbs/04_neighbors.ipynb #baac401b
+def _ivf(base, queries, own, k, metric, recall, n_check, n_lists, seed, block, progress):
+    m,step = len(queries),max(1, min(8192, block//(32*base.shape[1])))
+    frame,dtype = _frame(base, queries, metric, step),_out_dtype(base, queries)
+    index = _ivf_index(base, frame, n_lists, step, seed)
+    find = lambda q,own: _ivf_search(index, base, q, own, frame, k+(own is not None), dtype, block)
     some = np.sort(np.random.default_rng(seed).permutation(m)[:n_check])
     qs,os = _take(queries, some),None if own is None else own[some]
-    true = [o.cpu() for o in nearest(base, k=k, metric=metric, block=block, progress=False, **(dict(queries=qs) if own is None else dict(rows=os)))]
-    index.nprobe = min(4, index.nlist)
-    while (got := _recall(*find(qs, os, 0, len(some)), *true))<recall and index.nprobe<index.nlist: index.nprobe = min(2*index.nprobe, index.nlist)
-    dists,ids = torch.empty(m, k),torch.empty(m, k, dtype=torch.int64)
-    starts = range(0, m, min(nb, 8192))
-    for i in progress_bar(starts, leave=False) if ifnone(progress, n*m*d>5e12) else starts:
-        j = i+starts.step
-        dists[i:j],ids[i:j] = find(queries, own, i, j)
+    def exact(q, own, progress):
+        what = dict(queries=q) if own is None else dict(rows=own)
+        return [o.cpu() for o in nearest(base, k=k, metric=metric, block=block, device='cpu', progress=progress, **what)]
+    true = exact(qs, os, False)
+    got = _look_through(index, recall, lambda: _recall(*find(qs, os), *true))
+    if got<recall: return *exact(queries, own, progress),1.
+    dists,ids = torch.empty(m, k, dtype=dtype),torch.empty(m, k, dtype=torch.int64)
+    starts = range(0, m, step)
+    for i in progress_bar(starts, leave=False) if progress else starts:
+        at = slice(i, i+step)
+        dists[at],ids[at] = find(queries[at], None if own is None else own[at])
     return dists,ids,got
 
 # %% ../nbs/04_neighbors.ipynb #24e35f4b
@@ -251,10 +363,12 @@ def neighbor_labels(
     "The neighbours' labels, nearest first. Raises `ValueError` for ids outside [0, N)"
     ids,y = torch.as_tensor(ids),check_labels(labels)
     if ids.ndim!=2 or 0 in ids.shape: raise ValueError(f"ids must be (n, k), got shape {tuple(ids.shape)}")
-    if ids.is_floating_point() or ids.dtype==torch.bool: raise ValueError(f"ids must be whole numbers, got {ids.dtype}")
+    if ids.is_floating_point() or ids.dtype==torch.bool:
+        raise ValueError(f"ids must be whole numbers, got {ids.dtype}")
     lo,hi = [o.item() for o in ids.aminmax()]
     if lo<0 or hi>=len(y):
-        raise ValueError(f"ids must lie in [0, {len(y)}), one label for each row of the base; found {lo if lo<0 else hi}")
+        found = lo if lo<0 else hi
+        raise ValueError(f"ids must lie in [0, {len(y)}), one label for each row of the base; found {found}")
     top = y.max().item()
     return y.to(torch.uint8 if top<256 else torch.int16 if top<32768 else torch.int64).to(ids.device)[ids.long()]
 
@@ -263,7 +377,7 @@ def with_self(
     neighbor_labels:Tensor, # (n, k) labels of the neighbours, nearest first
     labels, # (n,) the samples' own labels
 )->Tensor: # (n, k+1), of the same type and on the same device
-    "The neighbours' labels with a sample's own as the first. Raises `ValueError` if their type cannot hold an own label"
+    "The neighbours' labels with a sample's own in front. Raises `ValueError` if their type cannot hold an own label"
     nl,own = neighbor_labels,check_labels(labels, torch.iinfo(neighbor_labels.dtype).max+1, 'own labels')
     check_lengths(nl, own)
     return torch.cat([own[:,None].to(nl), nl], 1)
@@ -289,7 +403,8 @@ def _check_votes(nl, k, n_classes):
     if nl.max()>=n_classes: raise ValueError(f"neighbor_labels must lie in [0, {n_classes}), found {nl.max().item()}")
     if np.ndim(k)==0 and not isinstance(k, Tensor): return check_k(k, nl.shape[1])
     k = torch.as_tensor(k)
-    if k.shape!=(len(nl),): raise ValueError(f"k must be one int or one per row, shape ({len(nl)},), got shape {tuple(k.shape)}")
+    if k.shape!=(len(nl),):
+        raise ValueError(f"k must be one int or one per row, shape ({len(nl)},), got shape {tuple(k.shape)}")
     if k.is_floating_point() or k.dtype==torch.bool: raise ValueError(f"k must be whole numbers, got {k.dtype}")
     for o in k.aminmax(): check_k(o.item(), nl.shape[1])
     return k
@@ -322,11 +437,12 @@ def choose_k(
     ks=None, # Candidates in [1, k_max] (default: all)
     block:int=65536, # Rows per step
 )->int: # The largest of equally good ones
-    "The k whose votes agree most often with the samples' own labels; needs no clean label. Raises `ValueError` as `votes` does"
+    "The k whose votes agree most with the samples' own labels; needs no clean ones. Raises `ValueError` as `votes` does"
     nl,y = torch.as_tensor(neighbor_labels),check_labels(labels, n_classes)
     check_lengths(nl, y)
     ks = sorted(check_ks(ifnone(ks, range(1, nl.shape[1]+1)), nl.shape[1]), reverse=True)
-    hits = sum((votes(b, ks, n_classes).argmax(-1)==t[:,None]).sum(0) for b,t in zip(nl.split(block), y.to(nl.device).split(block)))
+    blocks = zip(nl.split(block), y.to(nl.device).split(block))
+    hits = sum((votes(b, ks, n_classes).argmax(-1)==t[:,None]).sum(0) for b,t in blocks)
     return ks[hits.argmax()]
 
 # %% ../nbs/04_neighbors.ipynb #d01c1587
@@ -344,7 +460,7 @@ class KNNClassifier(ClassifierMixin, BaseEstimator):
     def fit(self,
         X, # (N, d) features, kept as they are
         y, # (N,) labels of any kind: integers, strings, ...
-        n_classes:int=None, # Take `y` as integers in [0, n_classes), also where some class is absent (default: the classes found)
+        n_classes:int=None, # `y` are integers in [0, n_classes), some perhaps absent (default: the classes found)
     ):
         "Keep the features and the labels. Raises `ValueError` for bad ones, and for a k above N"
         self.X_ = _as_rows(X, 'X')
@@ -358,10 +474,17 @@ class KNNClassifier(ClassifierMixin, BaseEstimator):
         self.n_features_in_ = self.X_.shape[1]
         return self
 
-    @property
-    def k_max(self)->int: check_is_fitted(self); return len(self.X_) # largest k that `predict` takes
-    @property
-    def n_floats(self)->int: check_is_fitted(self); return len(self.X_)*self.n_features_in_ # floats to be kept, as the paper's tables print them
+# %% ../nbs/04_neighbors.ipynb #6c243ff1
+@patch(as_prop=True)
+def k_max(self:KNNClassifier)->int: # the number of samples
+    "Largest k that `predict` takes"
+    check_is_fitted(self)
+    return len(self.X_)
+
+@patch(as_prop=True)
+def n_floats(self:KNNClassifier)->int: # N*d
+    "Floats to be kept, as the paper's tables print them"
+    return self.k_max*self.n_features_in_
 
 # %% ../nbs/04_neighbors.ipynb #293d47e3
 @patch
