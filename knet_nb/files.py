@@ -154,6 +154,14 @@ class Stages:
     def path(self, name, key, kind=''): return self.folder/f'{name}-{key}{kind}.safetensors'
     def checkpoint(self, name, key): return self.path(name, key, '.checkpoint') # of a stage that is being made
 
+# %% ../nbs/00_files.ipynb #a94d0c1e
+@patch
+def _load(self:Stages, name, key):
+    "A stored stage. Its checkpoint may be left from a process that was killed before it could remove it"
+    stage = Stage(key, *load_tensors(self.path(name, key)))
+    with suppress(OSError): self.checkpoint(name, key).unlink(missing_ok=True)
+    return stage
+
 # %% ../nbs/00_files.ipynb #56528375
 @patch
 def get(self:Stages,
@@ -163,7 +171,7 @@ def get(self:Stages,
 )->Stage:
     "The stored stage; made and stored if there is none or it is damaged. Raises `OutOfTime` instead of beginning too late"
     path = self.path(name, key)
-    try: return Stage(key, *load_tensors(path))
+    try: return self._load(name, key)
     except FileNotFoundError: pass
     except ValueError: self.say(f"{path.name} is damaged and is made again")
     start = time.perf_counter()
@@ -171,9 +179,8 @@ def get(self:Stages,
     tensors,meta = make()
     meta = dict(seconds=time.perf_counter()-start)|meta
     save_tensors(path, tensors, **meta)
-    self.checkpoint(name, key).unlink(missing_ok=True)
     self.say(f"{name}: {meta['seconds']:.1f} s")
-    return Stage(key, *load_tensors(path))
+    return self._load(name, key)
 
 # %% ../nbs/00_files.ipynb #dac7fa9c
 def cache_home()->Path:
