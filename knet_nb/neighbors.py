@@ -137,7 +137,7 @@ def _distances(base, q, ids, frame):
         dist[small] = top*(diff/top[:,None]).nan_to_num_().norm(dim=1) # equal rows: 0/0
     return dist
 
-# %% ../nbs/04_neighbors.ipynb #6123fda8
+# %% ../nbs/04_neighbors.ipynb #295f2b73
 def _settle(base, queries, frame, low, ids, k, dtype, block):
     "The k nearest candidates: distances (m, k) in `dtype`, ids (m, k), and which queries (m,) are proven to lack none"
     (m,K),cand = ids.shape,ids
@@ -149,8 +149,9 @@ def _settle(base, queries, frame, low, ids, k, dtype, block):
     for i in range(0, m, step):
         at = slice(i, i+step)
         q = frame.rows(queries, i, i+step, center=False).to(cand.device)
-        d,order = _distances(base, q, cand[at], frame).sort(dim=1, stable=True)
-        dists[at],ids[at] = frame.distance(d[:,:k]),cand[at].gather(1, order)[:,:k]
+        c = cand[at].sort(dim=1).values # so that equal distances come in the order of their ids
+        d,order = _distances(base, q, c, frame).sort(dim=1, stable=True)
+        dists[at],ids[at] = frame.distance(d[:,:k]),c.gather(1, order)[:,:k]
         kth,last = d[:,k-1],low[at,-1]
         settled[at] = (kth**2*(1-tie)<=last)|(kth==0)|(K==len(base))
     return dists,ids,settled
