@@ -6,10 +6,10 @@ Docs: https://knet-nb.github.io/knet_nb/checks.html.md"""
 
 # %% auto #0
 __all__ = ['as_tensor', 'as_numpy', 'check_labels', 'check_missing', 'encode_labels', 'check_features', 'check_lengths',
-           'check_distributions', 'check_rate', 'check_n_classes', 'check_k', 'check_ks']
+           'check_distributions', 'check_k', 'check_ks', 'check_rate', 'check_n_classes', 'check_seed', 'seed_of']
 
 # %% ../nbs/00a_checks.ipynb #3c8541e4
-import numbers,warnings
+import numbers,warnings,zlib
 from contextlib import suppress
 from fastai.basics import *
 
@@ -162,21 +162,6 @@ def check_distributions(
     row = [round(v,4) for v in p[bad[0]].tolist()]
     raise ValueError(f"{name} must be non-negative and sum to 1 in every row; row {bad[0].item()} is {row}")
 
-# %% ../nbs/00a_checks.ipynb #226d7cc9
-def check_rate(
-    rate:float, # Noise rate
-)->float:
-    "Raises `ValueError` unless `rate` is a number in [0, 1]"
-    if isinstance(rate, (int,float,np.number)) and 0<=rate<=1: return float(rate)
-    raise ValueError(f"the noise rate must lie in [0, 1], got {rate!r}")
-
-def check_n_classes(
-    n:int, # Classes that there are
-    least:int=2, # Classes that the noise needs
-):
-    "Raises `ValueError` for fewer than `least` classes: a label can only be wrong if there is another"
-    if n<least: raise ValueError(f"this noise needs at least {least} classes, got {n}")
-
 # %% ../nbs/00a_checks.ipynb #7555bb1d
 def check_k(
     k, # A whole number: an int, or one of numpy or torch
@@ -201,3 +186,37 @@ def check_ks(
     ks = [check_k(k, k_max, name, why) for k in (ks if is_iter(ks) else [ks])]
     if not ks: raise ValueError(f"{name} must be a whole number in [1, {k_max}]{why}, or several: the list is empty")
     return ks
+
+# %% ../nbs/00a_checks.ipynb #226d7cc9
+def check_rate(
+    rate:float, # Noise rate
+)->float:
+    "Raises `ValueError` unless `rate` is a number in [0, 1]"
+    if isinstance(rate, (int,float,np.number)) and 0<=rate<=1: return float(rate)
+    raise ValueError(f"the noise rate must lie in [0, 1], got {rate!r}")
+
+
+def check_n_classes(
+    n:int, # Classes that there are
+    least:int=2, # Classes that the noise needs
+):
+    "Raises `ValueError` for fewer than `least` classes: a label can only be wrong if there is another"
+    check_k(n, 20_000, 'n_classes', ', as the matrix of more would not fit into memory')
+    if n<least: raise ValueError(f"this noise needs at least {least} classes, got {n}")
+
+# %% ../nbs/00a_checks.ipynb #5eed0002
+def check_seed(
+    seed, # A whole number: an int, or one of numpy or torch
+)->int:
+    "Raises `ValueError` unless `seed` is a whole number in [0, 2^63)"
+    if getattr(seed, 'ndim', 1)==0: seed = seed.item()
+    if isinstance(seed, int) and not isinstance(seed, bool) and 0<=seed<2**63: return seed
+    raise ValueError(f"seed must be a whole number in [0, 2^63), got {seed!r}")
+
+def seed_of(
+    seed:int, # What the user gave
+    use:str, # What is drawn
+)->int: # In [0, 2^63)
+    "A seed for one use of `seed`, independent of that for any other use. Raises `ValueError` as `check_seed` does"
+    sequence = np.random.SeedSequence([check_seed(seed), zlib.crc32(use.encode())])
+    return int(sequence.generate_state(1, np.uint64)[0]>>np.uint64(1))

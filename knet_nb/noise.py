@@ -14,7 +14,7 @@ import json,os
 from dataclasses import dataclass
 from fastai.basics import *
 from .files import atomic_path,cache_home
-from .checks import check_features,check_labels,check_lengths,check_n_classes,check_rate
+from .checks import check_features,check_labels,check_lengths,check_n_classes,check_rate,check_seed,seed_of
 from .plots import plot_transition
 
 # %% ../nbs/01_noise.ipynb #bd66c45a
@@ -68,7 +68,7 @@ def random_asymmetric_noise(
 )->Tensor: # (L, L) float64 transition matrix
     "Two thirds of a class's flips go to one other class and a third to a second, drawn once per class (paper, section 4)"
     rate = check_rate(rate); check_n_classes(n_classes, 3)
-    g = torch.Generator().manual_seed(seed)
+    g = torch.Generator().manual_seed(seed_of(seed, 'classes that are confused'))
     shift = torch.stack([torch.randperm(n_classes-1, generator=g)[:2]+1 for _ in range(n_classes)])
     return _shifted(n_classes, shift, rate)
 
@@ -195,7 +195,7 @@ def corrupt(
     "Draw a noisy label for each true one. Raises `ValueError` for bad labels and rows that do not sum to 1"
     T = _check_rows(T)
     L = T.shape[1]
-    labels,g = check_labels(labels, L),torch.Generator().manual_seed(seed)
+    labels,g = check_labels(labels, L),torch.Generator().manual_seed(check_seed(seed))
     n,each,hint = (len(labels),'sample','') if instance else (L,'class','; for a row per sample pass instance=True')
     if len(T)!=n: raise ValueError(f"T has {len(T)} rows; expected {n}, one per {each}{hint}")
     noisy = (_draw_rows if instance else _draw_classes)(labels, T, exact, g)
@@ -226,9 +226,11 @@ def pdn_noise(
     "Instance-dependent noise (Xia et al. 2020): who is flipped, and to what, depends on the sample"
     rate,x = check_rate(rate),check_features(x)
     y = check_labels(labels, n_classes); check_lengths(x, y)
-    n,L,g = len(y),n_classes or y.max().item()+1,torch.Generator().manual_seed(seed)
-    q = _truncated_normal(n, rate, std, g)
-    W = torch.randn(L, x[0].numel(), L, generator=g)
+    n,L = len(y),n_classes or y.max().item()+1
+    check_n_classes(L)
+    q_g,W_g = (torch.Generator().manual_seed(seed_of(seed, use)) for use in ('flip probabilities','favourite classes'))
+    q = _truncated_normal(n, rate, std, q_g)
+    W = torch.randn(L, x[0].numel(), L, generator=W_g)
     mean,sd = _column_stats(x, block)
     P = torch.empty(n, L, dtype=torch.float64)
     for c in range(L):
