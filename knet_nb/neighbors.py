@@ -14,7 +14,7 @@ from fastprogress.fastprogress import progress_bar
 from sklearn.base import BaseEstimator,ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
-from .checks import check_k,check_ks,check_labels,check_lengths
+from .checks import as_tensor,check_k,check_ks,check_labels,check_lengths,seed_of
 
 # %% ../nbs/04_neighbors.ipynb #72efdd3c
 def _as_rows(x, name):
@@ -280,8 +280,8 @@ def _ivf_index(base, frame, n_lists, rows, seed):
     except ImportError:
         raise ImportError("an approximate search needs faiss: pip install faiss-cpu, or use `nearest`") from None
     index = faiss.IndexIVFFlat(faiss.IndexFlatL2(base.shape[1]), base.shape[1], n_lists)
-    index.cp.seed,index.cp.niter,index.cp.min_points_per_centroid = seed,10,1
-    some = np.random.default_rng(seed).permutation(len(base))[:64*n_lists]
+    index.cp.seed,index.cp.niter,index.cp.min_points_per_centroid = seed%2**31,10,1
+    some = np.random.default_rng(seed_of(seed, 'rows that the lists are made from')).permutation(len(base))[:64*n_lists]
     index.train(frame.rows(_take(base, np.sort(some))).float().cpu().numpy())
     for i in range(0, len(base), rows): index.add(frame.rows(base, i, i+rows).float().cpu().numpy())
     return index
@@ -335,13 +335,13 @@ def nearest_ivf(
     if progress is None: progress = n*m*base.shape[1]>5e12
     return _ivf(base, queries, own, k, metric, recall, n_check, n_lists, seed, block, progress)
 
-# %% ../nbs/04_neighbors.ipynb #baac401b
+# %% ../nbs/04_neighbors.ipynb #11d89dfe
 def _ivf(base, queries, own, k, metric, recall, n_check, n_lists, seed, block, progress):
     m,step = len(queries),max(1, min(8192, block//(32*base.shape[1])))
     frame,dtype = _frame(base, queries, metric, step),_out_dtype(base, queries)
     index = _ivf_index(base, frame, n_lists, step, seed)
     find = lambda q,own: _ivf_search(index, base, q, own, frame, k+(own is not None), dtype, block)
-    some = np.sort(np.random.default_rng(seed).permutation(m)[:n_check])
+    some = np.sort(np.random.default_rng(seed_of(seed, 'queries that are checked')).permutation(m)[:n_check])
     qs,os = _take(queries, some),None if own is None else own[some]
     def exact(q, own, progress):
         what = dict(queries=q) if own is None else dict(rows=own)
@@ -362,7 +362,7 @@ def neighbor_labels(
     labels, # (N,) labels of the base, in [0, L)
 )->Tensor: # (n, k) uint8; int16 or int64 where there are more than 256 classes; on the device of `ids`
     "The neighbours' labels, nearest first. Raises `ValueError` for ids outside [0, N)"
-    ids,y = torch.as_tensor(ids),check_labels(labels)
+    ids,y = as_tensor(ids, 'ids'),check_labels(labels)
     if ids.ndim!=2 or 0 in ids.shape: raise ValueError(f"ids must be (n, k), got shape {tuple(ids.shape)}")
     if ids.is_floating_point() or ids.dtype==torch.bool:
         raise ValueError(f"ids must be whole numbers, got {ids.dtype}")
@@ -392,22 +392,31 @@ def vote_targets(
 )->Tensor: # (b, L) float32, rows sum to 1
     "Share of the first k neighbours' votes that each class has. Raises `ValueError` for a k or a label out of range"
     nl = neighbor_labels
+    if check: nl = _check_votes(nl, n_classes); k = _check_row_ks(k, *nl.shape)
     b,k_max = nl.shape
-    if check: k = _check_votes(nl, k, n_classes)
     if isinstance(k, Tensor): k = k.to(nl.device)[:,None]
     voting = (torch.arange(k_max, device=nl.device)<k).float().expand(b, k_max)
     return torch.zeros(b, n_classes, device=nl.device).scatter_add_(1, nl.long(), voting)/k
 
 # %% ../nbs/04_neighbors.ipynb #955dcae4
-def _check_votes(nl, k, n_classes):
-    "k as an int or (b,) int tensor"
-    if nl.max()>=n_classes: raise ValueError(f"neighbor_labels must lie in [0, {n_classes}), found {nl.max().item()}")
-    if np.ndim(k)==0 and not isinstance(k, Tensor): return check_k(k, nl.shape[1])
-    k = torch.as_tensor(k)
-    if k.shape!=(len(nl),):
-        raise ValueError(f"k must be one int or one per row, shape ({len(nl)},), got shape {tuple(k.shape)}")
+def _check_votes(nl, n_classes):
+    "Labels of neighbours (n, k), each of them a class"
+    nl = as_tensor(nl, 'neighbor_labels')
+    if nl.ndim!=2 or 0 in nl.shape: raise ValueError(f"neighbor_labels must be (n, k), got shape {tuple(nl.shape)}")
+    if nl.is_floating_point() or nl.dtype==torch.bool:
+        raise ValueError(f"neighbor_labels must be whole numbers, got {nl.dtype}")
+    lo,hi = (o.item() for o in nl.aminmax())
+    if lo<0 or hi>=check_k(n_classes, 10**7, 'n_classes'):
+        raise ValueError(f"neighbor_labels must lie in [0, {n_classes}), found {lo if lo<0 else hi}")
+    return nl
+
+def _check_row_ks(k, n, k_max):
+    "k as an int or (n,) int tensor"
+    if np.ndim(k)==0 and not isinstance(k, Tensor): return check_k(k, k_max)
+    k = as_tensor(k, 'k')
+    if k.shape!=(n,): raise ValueError(f"k must be one int or one per row, shape ({n},), got shape {tuple(k.shape)}")
     if k.is_floating_point() or k.dtype==torch.bool: raise ValueError(f"k must be whole numbers, got {k.dtype}")
-    for o in k.aminmax(): check_k(o.item(), nl.shape[1])
+    for o in k.aminmax(): check_k(o.item(), k_max)
     return k
 
 # %% ../nbs/04_neighbors.ipynb #543227ab
@@ -418,8 +427,8 @@ def votes(
     block:int=65536, # Rows per step
 )->Tensor: # (n, len(ks), L) float32, in the order of `ks`; one int keeps its axis: (n, 1, L)
     "Shares of votes for many k from one search. Raises `ValueError` for a k or a label out of range"
-    nl,ks = neighbor_labels,check_ks(ks, neighbor_labels.shape[1])
-    if nl.max()>=n_classes: raise ValueError(f"neighbor_labels must lie in [0, {n_classes}), found {nl.max().item()}")
+    nl = _check_votes(neighbor_labels, n_classes)
+    ks = check_ks(ks, nl.shape[1])
     if block<1: raise ValueError(f"block must be at least 1 row, got {block}")
     out = torch.empty(len(nl), len(ks), n_classes, device=nl.device)
     for rows,res in zip(nl.split(block), out.split(block)):
@@ -439,7 +448,8 @@ def choose_k(
     block:int=65536, # Rows per step
 )->int: # The largest of equally good ones
     "The k whose votes agree most with the samples' own labels; needs no clean ones. Raises `ValueError` as `votes` does"
-    nl,y = torch.as_tensor(neighbor_labels),check_labels(labels, n_classes)
+    nl = _check_votes(neighbor_labels, n_classes)
+    y = check_labels(labels, n_classes)
     check_lengths(nl, y)
     ks = sorted(check_ks(ifnone(ks, range(1, nl.shape[1]+1)), nl.shape[1]), reverse=True)
     blocks = zip(nl.split(block), y.to(nl.device).split(block))
