@@ -6,7 +6,8 @@ Docs: https://knet-nb.github.io/knet_nb/checks.html.md"""
 
 # %% auto #0
 __all__ = ['as_tensor', 'as_numpy', 'check_labels', 'check_missing', 'encode_labels', 'check_features', 'check_lengths',
-           'check_distributions', 'check_k', 'check_ks', 'check_rate', 'check_n_classes', 'check_seed', 'seed_of']
+           'check_distributions', 'check_k', 'check_ks', 'check_rate', 'check_positive', 'check_n_classes',
+           'check_seed', 'seed_of']
 
 # %% ../nbs/00a_checks.ipynb #3c8541e4
 import numbers,warnings,zlib
@@ -195,6 +196,14 @@ def check_rate(
     if isinstance(rate, (int,float,np.number)) and 0<=rate<=1: return float(rate)
     raise ValueError(f"the noise rate must lie in [0, 1], got {rate!r}")
 
+
+def check_positive(
+    x:float, # A rate, a factor
+    name:str, # What the error calls it
+)->float:
+    "Raises `ValueError` unless `x` is a finite number above 0"
+    if isinstance(x, (int,float,np.number)) and not isinstance(x, bool) and 0<x<math.inf: return float(x)
+    raise ValueError(f"{name} must be a finite number above 0, got {x!r}")
 
 def check_n_classes(
     n:int, # Classes that there are

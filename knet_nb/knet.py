@@ -12,7 +12,7 @@ __all__ = ['knet_losses', 'KNet', 'NeighborTargets', 'SkipValidation', 'SoftCE',
 from contextlib import nullcontext
 from fastai.basics import *
 from .files import load_tensors,save_tensors
-from .checks import check_features,check_k,check_ks,check_labels,check_lengths
+from .checks import as_tensor,check_features,check_k,check_ks,check_labels,check_lengths,check_positive,check_seed
 from .loaders import TensorDL,TensorDataLoaders,TensorItems,channel_stats
 from .neighbors import nearest,neighbor_labels,vote_targets
 from fastai.callback.schedule import *
@@ -25,37 +25,51 @@ class KNet(nn.Module):
     def __init__(self,
         d:int, # Feature dimension
         n_classes:int, # L
-        hidden=None, # Width: an int (0: no hidden layer, a linear map), 'paper' for Table 1's d//16, or None for max(16, d//16)
+        hidden=None, # Width: an int (0: no hidden layer, a linear map), 'paper' for d//16, or None for max(16, d//16)
         k_max:int=101, # Largest k that it is trained for
         fixed_k:int=None, # Set if it was trained for this k alone (the paper's 'fixed kNet')
     ):
         super().__init__()
-        if min(d, n_classes, k_max)<1: raise ValueError(f"d, n_classes and k_max must be at least 1, got {d}, {n_classes}, {k_max}")
+        for n,v in dict(d=d, n_classes=n_classes, k_max=k_max).items(): check_k(v, 10**7, n)
         if fixed_k is not None: check_k(fixed_k, k_max, 'fixed_k')
-        if not (hidden is None or hidden=='paper' or isinstance(hidden, int) and not isinstance(hidden, bool) and hidden>=0):
-            raise ValueError(f"hidden must be an int of 0 or more, 'paper' or None, got {hidden!r}")
-        h = max(16, d//16) if hidden is None else max(1, d//16) if hidden=='paper' else hidden
-        self.d,self.n_classes,self.hidden,self.k_max,self.fixed_k = d,n_classes,h,k_max,fixed_k
+        self.d,self.n_classes,self.hidden,self.k_max,self.fixed_k = d,n_classes,_width(hidden, d),k_max,fixed_k
+        h = self.hidden
         if h: self.fc1,self.bn = nn.Linear(d+1, h),nn.BatchNorm1d(h)
         self.fc2 = nn.Linear(h or d+1, n_classes)
         self.register_buffer('mean', torch.zeros(d)); self.register_buffer('std', torch.ones(d))
 
-    @property
-    def config(self): return {n:getattr(self, n) for n in ('d','n_classes','hidden','k_max','fixed_k')} # what builds the same network
+def _width(hidden, d):
+    if hidden is None: return max(16, d//16)
+    if isinstance(hidden, str) and hidden=='paper': return max(1, d//16)
+    if isinstance(hidden, int) and not isinstance(hidden, bool) and 0<=hidden<=10**6: return hidden
+    raise ValueError(f"hidden must be an int of 0 or more, 'paper' or None, got {hidden!r}")
 
-    @property
-    def default_k(self): return self.k or self.fixed_k or self.k_max
+# %% ../nbs/05_knet.ipynb #05a10002
+@patch
+def scale_k(self:KNet, k): return 2*(k-1)/max(1, self.k_max-1)-1 # 1..k_max to [-1, 1]
 
-    def scale_k(self, k): return 2*(k-1)/max(1, self.k_max-1)-1 # 1..k_max to [-1, 1]
+@patch
+def standardise(self:KNet, x): return (x-self.mean)/self.std
 
-    def standardise(self, x): return (x-self.mean)/self.std
+@patch
+def embed(self:KNet, x, k):
+    "(b, d) and k, an int or (b,) -> (b, hidden): the 'penultimate layer of kNet' in Figure 4"
+    k = torch.as_tensor(k, device=x.device, dtype=x.dtype)
+    k = k.expand(x.shape[0]) # len(x) would fix the batch size in an exported program
+    x = torch.cat([self.standardise(x), self.scale_k(k)[:,None]], 1)
+    return self.bn(F.relu(self.fc1(x))) if self.hidden else x
 
-    def embed(self, x, k): # (b, d) and k -> (b, hidden), the 'penultimate layer of kNet' in Figure 4
-        k = torch.as_tensor(k, device=x.device, dtype=x.dtype).expand(x.shape[0]) # len(x) would fix the batch size in an exported program
-        x = torch.cat([self.standardise(x), self.scale_k(k)[:,None]], 1)
-        return self.bn(F.relu(self.fc1(x))) if self.hidden else x
+@patch
+def forward(self:KNet, x, k): return self.fc2(self.embed(x, k)) # (b, d) and k, an int or (b,) -> (b, L) logits
 
-    def forward(self, x, k): return self.fc2(self.embed(x, k)) # (b, d) and k, an int or (b,) -> (b, L) logits
+# %% ../nbs/05_knet.ipynb #05a10004
+@patch(as_prop=True)
+def config(self:KNet):
+    "What builds the same network"
+    return {n:getattr(self, n) for n in ('d','n_classes','hidden','k_max','fixed_k')}
+
+@patch(as_prop=True)
+def default_k(self:KNet): return self.k or self.fixed_k or self.k_max
 
 # %% ../nbs/05_knet.ipynb #2c098c8e
 class NeighborTargets(Callback):
@@ -64,8 +78,8 @@ class NeighborTargets(Callback):
     def __init__(self, k_max, n_classes, fixed_k=None): self.k_max,self.n_classes,self.fixed_k = k_max,n_classes,fixed_k
     def before_batch(self):
         x,nl = self.xb[0],self.yb[0]
-        b = len(x)
-        k = torch.randint(1, self.k_max+1, (b,), device=x.device) if self.fixed_k is None else torch.full((b,), self.fixed_k, device=x.device)
+        if self.fixed_k is None: k = torch.randint(1, self.k_max+1, (len(x),), device=x.device)
+        else: k = torch.full((len(x),), self.fixed_k, device=x.device)
         self.learn.xb,self.learn.yb = (x,k),(vote_targets(nl, k, self.n_classes, check=False),)
 
 class SkipValidation(Callback):
@@ -99,22 +113,26 @@ def knet_learner(
     **kwargs # For `Learner`
 )->Learner:
     "A fastai `Learner` that trains kNet; its model has the statistics of the features"
-    x,nl = check_features(features).float(),torch.as_tensor(nbr_labels)
+    x,nl = check_features(features).float(),as_tensor(nbr_labels, 'neighbour labels')
     if nl.ndim!=2: raise ValueError(f"neighbour labels must be (n, k_max), got shape {tuple(nl.shape)}")
     check_lengths(x, nl); check_labels(nl.flatten(), n_classes, 'neighbour labels')
     if loss not in knet_losses: raise ValueError(f"unknown loss {loss!r}: known are {', '.join(knet_losses)}")
     device = torch.device(device) if device is not None else default_device()
     model = KNet(x.shape[1], n_classes, hidden, nl.shape[1], fixed_k)
-    mean,std = channel_stats(x)
-    model.mean.copy_(mean); model.std.copy_(std)
+    for o,stat in zip((model.mean,model.std), channel_stats(x)): o.copy_(stat)
+    dls = _knet_loaders(x, nl, valid, check_k(bs, 10**9, 'bs'), device)
+    cbs = [NeighborTargets(nl.shape[1], n_classes, fixed_k)]+([SkipValidation()] if valid is None else [])
+    return Learner(dls, model.to(device), loss_func=knet_losses[loss](), cbs=cbs+L(kwargs.pop('cbs', None)), **kwargs)
+
+# %% ../nbs/05_knet.ipynb #05a10006
+def _knet_loaders(x, nl, valid, bs, device):
+    "Features with the labels of their neighbours, all of it on the device"
     xv,nv = (x[:1],nl[:1]) if valid is None else valid
-    n = len(x)
-    train = TensorDL(TensorItems(x, nl), bs=min(bs,n), shuffle=True, drop_last=True)
+    train = TensorDL(TensorItems(x, nl), bs=min(bs, len(x)), shuffle=True, drop_last=True)
     dls = TensorDataLoaders(train, TensorDL(TensorItems(xv, nv), bs=4*bs))
     for o in dls.loaders: o.to(device)
     dls.device = device
-    cbs = [NeighborTargets(nl.shape[1], n_classes, fixed_k)]+([SkipValidation()] if valid is None else [])
-    return Learner(dls, model.to(device), loss_func=knet_losses[loss](), cbs=cbs+L(kwargs.pop('cbs', None)), **kwargs)
+    return dls
 
 # %% ../nbs/05_knet.ipynb #b3f50718
 def default_bs(
@@ -131,7 +149,7 @@ def fit_knet(
     k_max:int=101, # Largest k, below n
     fixed_k:int=None, # 'Fixed kNet': train for this k alone
     include_self:bool=False, # Is a sample its own nearest neighbour?
-    nbr_labels=None, # (n, k_max) neighbour labels of an earlier search; then `labels`, `include_self` and `k_max` are not used
+    nbr_labels=None, # (n, k_max) neighbour labels of an earlier search, in place of `labels`, `include_self`, `k_max`
     metric:str='euclidean', # Of the search: 'euclidean' or 'cosine'
     hidden=None, # Width of kNet
     loss:str='ce', # 'ce' or 'kl'
@@ -142,20 +160,35 @@ def fit_knet(
     device=None, # Default: fastai's `default_device()`
     progress:bool=False, # Show fastai's progress bar?
 )->KNet: # In eval mode, on the CPU
-    "Find neighbours once and train kNet on them (paper, section 3)"
-    if nbr_labels is None:
-        if labels is None: raise ValueError("give the training labels, or nbr_labels of an earlier search")
-        labels = check_labels(labels, n_classes); check_lengths(features, labels)
-        n_classes = n_classes or labels.max().item()+1
-        most = len(features)-(not include_self)
-        if k_max>most: raise ValueError(f"k_max={k_max}, but {len(features)} samples have at most {most} neighbours: choose a smaller k_max")
-        nbr_labels = neighbor_labels(nearest(features, k=k_max, metric=metric, include_self=include_self)[1], labels)
-    n_classes = n_classes or int(torch.as_tensor(nbr_labels).max())+1
-    bs = bs or default_bs(len(features))
+    "Find neighbours once and train kNet on them (paper, section 3). Raises `ValueError` for bad input and if it diverges"
+    check_k(epochs, 10**6, 'epochs'); check_positive(lr, 'lr'); check_seed(seed)
+    if nbr_labels is None: nbr_labels,n_classes = _search_labels(features, labels, n_classes, k_max, include_self, metric)
+    n_classes = ifnone(n_classes, int(as_tensor(nbr_labels, 'neighbour labels').max())+1)
+    bs = ifnone(bs, default_bs(len(features)))
     with no_random(seed):
         learn = knet_learner(features, nbr_labels, n_classes, hidden, fixed_k, loss, bs, device)
         with (nullcontext() if progress else learn.no_bar()),learn.no_logging(): learn.fit_one_cycle(epochs, lr)
+    _check_converged(learn, lr)
     return learn.model.eval().cpu()
+
+# %% ../nbs/05_knet.ipynb #05a10009
+def _search_labels(features, labels, n_classes, k_max, include_self, metric):
+    "Labels of the neighbours (n, k_max), and L"
+    if labels is None: raise ValueError("give the training labels, or nbr_labels of an earlier search")
+    labels,features = check_labels(labels, n_classes),check_features(features)
+    check_lengths(features, labels)
+    n_classes = check_k(ifnone(n_classes, labels.max().item()+1), 10**7, 'n_classes')
+    n = len(features)
+    if check_k(k_max, 10**7, 'k_max')>(most := n-(not include_self)):
+        raise ValueError(f"k_max={k_max}, but {n} samples have at most {most} neighbours: choose a smaller k_max")
+    return neighbor_labels(nearest(features, k=k_max, metric=metric, include_self=include_self)[1], labels),n_classes
+
+# %% ../nbs/05_knet.ipynb #05a1000b
+def _check_converged(learn, lr):
+    "Raises `ValueError` if the training ended with a loss far above that of a constant answer, or with weights that are no numbers"
+    loss = float(learn.smooth_loss)
+    if loss<=3*math.log(max(2, learn.model.n_classes)) and all(o.isfinite().all() for o in learn.model.parameters()): return
+    raise ValueError(f"kNet's training diverged (loss {loss:.3g}) at lr={lr}: choose a smaller rate")
 
 # %% ../nbs/05_knet.ipynb #a8f12ab4
 @patch
@@ -165,17 +198,27 @@ def predict_proba(self:KNet,
     ks=None, # A k or a list of ks in [1, k_max] (default: `default_k`, that is `k` if it is set, else `fixed_k` or k_max)
     bs:int=65536, # Rows per step; bounds the memory
 )->Tensor: # (n, len(ks), L) float32 distributions on the CPU; (n, L) for a single k
-    "Distribution of the labels among the k nearest neighbours, for every k asked for"
+    "Distribution of the labels among the k nearest neighbours, for every k asked for. Raises `ValueError` for bad features"
     single = np.ndim(ks)==0
     ks,x = check_ks(ifnone(ks, self.default_k), self.k_max),check_features(x)
     if x.shape[1:]!=(self.d,):
         names = f" ({', '.join(map(str, self.columns))})" if self.columns else ''
         raise ValueError(f"this kNet takes {self.d}-d features{names}, got shape {tuple(x.shape)}")
-    training,dev = self.training,self.mean.device
+    training = self.training
     self.eval()
-    try: p = torch.cat([torch.stack([self(b,k).softmax(-1) for k in ks], 1).cpu() for o in x.split(bs) for b in [o.to(dev).float()]])
+    try: p = torch.cat([self._proba(b, ks) for b in x.split(bs)])
     finally: self.train(training)
     return p[:,0] if single else p
+
+@patch
+def _proba(self:KNet, x, ks):
+    "(b, len(ks), L) of a block of rows"
+    b = x.to(self.mean.device).float()
+    p = torch.stack([self(b,k).softmax(-1) for k in ks], 1).cpu()
+    bad = ~p.isfinite().flatten(1).all(1)
+    if not bad.any(): return p
+    v = x[bad.nonzero()[0].item()]
+    raise ValueError(f"features too large for this kNet, a row has {v[v.abs().argmax()].item():.3g}: were they scaled as in training?")
 
 # %% ../nbs/05_knet.ipynb #06a6e0b9
 @patch
@@ -206,7 +249,8 @@ def save(self:KNet,
     path, # A .safetensors file
 ):
     "Write weights, feature statistics, configuration, k and names to one file, whole or not at all"
-    save_tensors(path, self.state_dict(), kind='KNet', config=self.config, k=self.k, classes=_plain(self.classes), columns=_plain(self.columns))
+    names = dict(classes=_plain(self.classes), columns=_plain(self.columns))
+    save_tensors(path, self.state_dict(), kind='KNet', config=self.config, k=self.k, **names)
 
 # %% ../nbs/05_knet.ipynb #21f5dcc8
 @patch(cls_method=True)
