@@ -90,9 +90,9 @@ def encode_labels(
     if codes and a.dtype.kind in 'iuf':
         y = check_labels(a, None if classes is None else len(classes))
         return y,range(y.max().item()+1) if classes is None else list(classes)
-    values = (a.astype(str) if codes else a).tolist()
-    classes = list(_in_order([*dict.fromkeys(values)], text_numbers) if classes is None else classes)
-    return _look_up(values, list(map(str, classes)) if codes else classes, where),classes
+    at,found = _distinct(a.astype(str) if codes else a)
+    classes = list(_in_order(found, text_numbers) if classes is None else classes)
+    return _look_up(found, list(map(str, classes)) if codes else classes, where)[at],classes
 
 # %% ../nbs/00a_checks.ipynb #704cac6a
 def _label_array(labels):
@@ -100,13 +100,24 @@ def _label_array(labels):
     a = as_numpy(labels)
     if a.ndim!=1: raise ValueError(f"labels must be one-dimensional, got shape {a.shape}")
     if a.dtype.kind in 'US' and isinstance(labels, (list,tuple,L)): a = np.array(labels, object)
-    kinds = {_kind_of(o) for o in a[~pd.isna(a)]} if a.dtype==object else ()
+    kinds = set(map(_kind_of, set(map(type, a[~pd.isna(a)])))) if a.dtype==object else ()
     if len(kinds)>1: raise ValueError(f"labels must all be of one kind, got {', '.join(sorted(kinds))}")
     return a
 
-def _kind_of(o):
-    if isinstance(o, (bool,np.bool_)): return 'bool'
-    return 'numbers' if isinstance(o, numbers.Number) else 'text' if isinstance(o, str) else type(o).__name__
+def _kind_of(t):
+    "What the labels of a type are called"
+    if issubclass(t, (bool,np.bool_)): return 'bool'
+    return 'numbers' if issubclass(t, numbers.Number) else 'text' if issubclass(t, str) else t.__name__
+
+# %% ../nbs/00a_checks.ipynb #7a2e06cd
+def _distinct(a):
+    "(n,) places of the values in the list of those that there are, and this list, in order of appearance"
+    if a.dtype.kind in 'biuf' and a.itemsize<=8 and a.dtype.isnative:
+        at,found = pd.factorize(a)
+        return at,found.tolist()
+    a = a.astype(object)
+    found = list(dict.fromkeys(a.tolist()))
+    return pd.Index(found, dtype=object).get_indexer(pd.Index(a, dtype=object)),found
 
 # %% ../nbs/00a_checks.ipynb #3f73934f
 def _in_order(values, text_numbers):
@@ -114,15 +125,15 @@ def _in_order(values, text_numbers):
         if text_numbers: return sorted(values, key=float)
     return sorted(values)
 
-def _look_up(values, classes, where):
-    "(n,) places of the values in the classes"
+def _look_up(found, classes, where):
+    "(m,) int64 places in the classes of the m different labels that were found"
     at = {c:i for i,c in enumerate(classes)}
     if len(at)<len(classes):
         raise ValueError(f"class names must differ, {first(o for o in classes if classes.count(o)>1)!r} comes twice")
-    if unknown := sorted({o for o in values if o not in at}):
+    if unknown := sorted(o for o in found if o not in at):
         what = f"labels {unknown[:3]} are not among the {len(classes)} class{'' if len(classes)==1 else 'es'}"
         raise ValueError(f"{where}: {what}" if where else what)
-    return torch.tensor([at[o] for o in values], dtype=torch.int64)
+    return torch.tensor([at[o] for o in found], dtype=torch.int64)
 
 # %% ../nbs/00a_checks.ipynb #aab5953d
 def check_features(
