@@ -16,6 +16,7 @@ from dataclasses import dataclass,replace
 from fastai.basics import *
 from torch.func import functional_call,jvp
 from torchvision.transforms.v2 import AutoAugment,AutoAugmentPolicy
+from .checks import check_k,seed_of
 from .data import LabeledData
 from .loaders import BatchAug,Cutout,HFlip,PadCrop,TensorDL
 from .features import bf16_supported,find_head
@@ -42,17 +43,17 @@ def split_probe(
     "Take a clean probe out of the training set. Raises `ValueError` unless every class keeps a sample"
     n = data.y_train.bincount(minlength=data.n_classes)
     least = n.argmin().item()
-    if not isinstance(n_per_class, int) or not 1<=n_per_class<n[least]:
-        raise ValueError(f"n_per_class must be a whole number from 1 to {n[least]-1}, one less than class {data.classes[least]!r} has; got {n_per_class}")
-    order = torch.randperm(len(data.y_train), generator=torch.Generator().manual_seed(seed))
+    check_k(n_per_class, n[least].item()-1, 'n_per_class', f", one less than class {data.classes[least]!r} has")
+    order = torch.randperm(len(data.y_train), generator=torch.Generator().manual_seed(seed_of(seed, 'probe')))
     by_class = order[data.y_train[order].argsort(stable=True)] # shuffled, then grouped
     ids = by_class[(n.cumsum(0)-n)+torch.arange(n_per_class)[:,None]].flatten()
     rest = torch.ones_like(order, dtype=torch.bool).index_fill(0, ids, False).nonzero().flatten()
-    return replace(data, x_train=data.x_train[rest], y_train=data.y_train[rest]),Probe(data.x_train[ids], data.y_train[ids], ids, rest)
+    probe = Probe(data.x_train[ids], data.y_train[ids], ids, rest)
+    return replace(data, x_train=data.x_train[rest], y_train=data.y_train[rest]),probe
 
 # %% ../nbs/03_ieg.ipynb #c1b98aee
 class AutoAugmentBatch(BatchAug):
-    "AutoAugment of uint8 images, with a sub-policy drawn for each image (Cubuk et al. 2019; torchvision's 25 sub-policies a policy)"
+    "AutoAugment of uint8 images, a sub-policy drawn for each (Cubuk et al. 2019; torchvision's 25 sub-policies a policy)"
     order = 0
     def __init__(self, policy:str='cifar10', fill:int=128):
         known = [p.value for p in AutoAugmentPolicy]
@@ -61,20 +62,27 @@ class AutoAugmentBatch(BatchAug):
         self.policies = self.aa._policies
 
     def encodes(self, x:TensorImage):
-        out,(h,w),n = x.as_subclass(Tensor).clone(),x.shape[-2:],len(x)
+        out,n = x.as_subclass(Tensor).clone(),len(x)
         which,draw,sign = torch.randint(len(self.policies), (n,)),torch.rand(2, n),torch.randint(2, (2, n))
         for stage in (0,1):
             ops = [p[stage] for p in self.policies]
             kinds = list(dict.fromkeys((op,mag) for op,_,mag in ops))
             kind = torch.tensor([kinds.index((op,mag)) for op,_,mag in ops])[which]
             due = draw[stage]<torch.tensor([p for _,p,_ in ops])[which]
-            for i,(op,mag) in enumerate(kinds):
-                levels,signed = self.aa._AUGMENTATION_SPACE[op]
-                m = 0. if mag is None else float(levels(10, h, w)[mag])
-                for s in (0,1) if signed else (None,):
-                    rows = (due&(kind==i)&((sign[stage]==s) if signed else True)).nonzero().flatten().to(x.device)
-                    if len(rows): out[rows] = self.aa._apply_image_or_video_transform(out[rows], op, -m if s else m, self.aa.interpolation, self.aa._fill)
+            for i,o in enumerate(kinds): self._apply(out, *o, due&(kind==i), sign[stage])
         return out.as_subclass(type(x))
+
+# %% ../nbs/03_ieg.ipynb #03a10001
+@patch
+def _apply(self:AutoAugmentBatch, out, op, mag, due, sign):
+    "One operation on the images that are due, in place; where it has a direction, those of each sign together"
+    levels,signed = self.aa._AUGMENTATION_SPACE[op]
+    m = 0. if mag is None else float(levels(10, *out.shape[-2:])[mag])
+    for s in (0,1) if signed else (None,):
+        rows = (due&(sign==s) if signed else due).nonzero().flatten().to(out.device)
+        if not len(rows): continue
+        how = -m if s else m,self.aa.interpolation,self.aa._fill
+        out[rows] = self.aa._apply_image_or_video_transform(out[rows], op, *how)
 
 # %% ../nbs/03_ieg.ipynb #2ce8939e
 class Views:
@@ -100,6 +108,7 @@ class TwoViewDL(TensorDL):
     ):
         super().__init__(*args, **kwargs)
         self.views,self.ahead = views,ahead
+
     def __iter__(self):
         self.before_iter()
         for chunk in self.epoch_idxs().split(self.bs*self.ahead):
@@ -108,6 +117,7 @@ class TwoViewDL(TensorDL):
             for w,t,s,i in zip(*[o.split(self.bs) for o in (weak, y, self.views.strong(weak), chunk)]):
                 yield *self.after_batch((w,t)),*self.after_batch((s,)),i
         self.after_iter()
+
     def decode(self, b): return super().decode(b[:2]) # for `show_batch`
 
 # %% ../nbs/03_ieg.ipynb #eca00ded
@@ -139,7 +149,10 @@ def mixup(
     return mix(x),mix(t)
 
 # %% ../nbs/03_ieg.ipynb #e1f21234
-def _batchnorms(model): return [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+def _batchnorms(model):
+    "Batchnorm layers that have running statistics"
+    bn = nn.modules.batchnorm._BatchNorm
+    return [m for m in model.modules() if isinstance(m, bn) and m.track_running_stats]
 
 @contextmanager
 def no_running_stats(model):
@@ -150,8 +163,9 @@ def no_running_stats(model):
     finally:
         for m in bns: m.track_running_stats = True
 
+# %% ../nbs/03_ieg.ipynb #03a10004
 def both_losses(net, params, x, y, g, x_strong=None):
-    "(b,) cross-entropies against the labels and against the pseudo labels; the latter are made anew if there are strong views"
+    "(b,) cross-entropies with the labels and with the pseudo labels; the latter are made anew if there are strong views"
     z = net(params, x)
     if x_strong is not None: g = pseudo_labels(z, net(params, x_strong))
     logp = z.log_softmax(-1)
@@ -216,7 +230,7 @@ def learnt_weights(
 
 # %% ../nbs/03_ieg.ipynb #e5704f63
 class IEG(Callback):
-    "Zhang et al.'s (2020) training step on a `TwoViewDL`: learnt weights and relabelling, MixUp with pseudo labels, consistency"
+    "Zhang et al.'s (2020) training step: learnt weights and relabelling, MixUp with pseudo labels, consistency"
     order,run_valid = 20,False
     def __init__(self,
         probe:Probe, # Clean samples (`split_probe`)
@@ -234,131 +248,32 @@ class IEG(Callback):
         k:float=20., # Factor of the KL term
         temperature:float=.5, # Of the pseudo labels
         beta:float=.5, # Of MixUp
-        compile=None, # `torch.compile`, or with options `partial(torch.compile, mode='reduce-overhead')`: applied to the passes of fixed shape
-        bf16:bool=None, # bfloat16 where no derivative of a step is taken: strong and mixed views (default: where the device has it)
+        compile=None, # `torch.compile`, or `partial(torch.compile, mode=...)`: applied to the passes of fixed shape
+        bf16:bool=None, # bfloat16 for strong and mixed views, where no step is derived (default: if the device has it)
     ): store_attr()
-
-    def before_fit(self):
-        x = self.dls.train.dataset.x
-        if not isinstance(self.dls.train, TwoViewDL): raise ValueError("IEG needs weak and strong views: make the learner with ieg_learner")
-        self.probe_x,self.probe_y = TensorImage(self.probe.x).to(x.device),self.probe.y.to(x.device)
-        self.truth_dev = None if self.truth is None else torch.as_tensor(self.truth).to(x.device)
-        self.nhwc = any(isinstance(c, ChannelsLastBatch) for c in self.learn.cbs)
-        self.head = find_head(self.model, self.dls.train.after_batch((self.probe_x[:2],))[0].as_subclass(Tensor)) if self.last_layer else None
-        self.sums = torch.zeros(6, device=x.device)
-        self.cast = ifnone(self.bf16, bf16_supported(x.device))
-        self._set_passes()
-
-    def before_train(self): self.sums.zero_()
-
-# %% ../nbs/03_ieg.ipynb #75deaf28
-@patch
-def _plain(self:IEG, x):
-    x = x.as_subclass(Tensor)
-    return x.contiguous(memory_format=torch.channels_last) if self.nhwc else x
-
-@patch
-def _forward(self:IEG, x):
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=self.cast): return self.net(self.params, x).float()
-
-@patch
-def _probe_batch(self:IEG):
-    "Weak views of the probe samples whose turn it is"
-    n,bs = len(self.probe_y),min(self.probe_bs, len(self.probe_y))
-    i = (torch.arange(bs)+(self.epoch*self.n_iter+self.iter)*bs)%n if bs<n else slice(None)
-    return self._plain(self.dls.train.after_batch((self.dls.train.views.weak(self.probe_x[i]),))[0]),self.probe_y[i]
-
-@patch
-def _momentum(self:IEG, params):
-    "The optimiser's momentum by name, or None before its first step"
-    if 'grad_avg' in self.opt.state[first(params.values())]: return {k:self.opt.state[p]['grad_avg'] for k,p in params.items()}
-
-# %% ../nbs/03_ieg.ipynb #bec0eab1
-@patch
-def _learn_weights(self:IEG, x, x_strong, y, g, losses, probe):
-    "(b,) weights and λ of this batch"
-    f = meta_gradients_double_backward if self.double_backward else meta_gradients
-    args = dict(lam=self.lam, lr=self.meta_lr, wd=self.opt.hypers[0]['wd'])
-    if not self.last_layer:
-        if self.compile: losses = None # the compiled pass has a graph of its own, which is not kept
-        if not self.double_backward: args['along'] = self.along
-        return learnt_weights(*f(self.net, self.params, x, y, g, *probe, self._momentum(self.params), losses=losses,
-                                 x_strong=None if self.detach else x_strong, **args))
-    keep,hook = [],self.head.register_forward_pre_hook(lambda m,i: keep.append(i[0].detach().float()))
-    with torch.no_grad():
-        for o in (x,probe[0]): self.model(o)
-    hook.remove()
-    params = dict(self.head.named_parameters())
-    net = lambda p,h: functional_call(self.head, p, (h,))
-    return learnt_weights(*f(net, params, keep[0], y, g, keep[1], probe[1], self._momentum(params), **args))
-
-# %% ../nbs/03_ieg.ipynb #1d100396
-@patch
-def _set_passes(self:IEG):
-    "The network as a function of weights and images, and the derivative along a direction; compiled if asked for"
-    model,wrap = (_no_stats_copy(self.model),self.compile) if self.compile else (self.model,noop)
-    net = lambda p,x: functional_call(model, p, (x,))
-    self.net,self.along = wrap(net),wrap(partial(directional, net))
-    self.params = {k:p for k,p in self.model.named_parameters() if p.requires_grad}
-
-def _no_stats_copy(model):
-    res = deepcopy(model).train()
-    for m in _batchnorms(res): m.track_running_stats,m.running_mean,m.running_var,m.num_batches_tracked = False,None,None,None
-    return res
-
-@patch
-def after_fit(self:IEG): self.net = self.along = self.params = None # a learner with closures could not be exported
-
-# %% ../nbs/03_ieg.ipynb #c00450de
-@patch
-def before_batch(self:IEG):
-    y,strong,self.idxs = self.yb
-    self.learn.xb,self.learn.yb = tuple(map(self._plain, self.xb)),(y.as_subclass(Tensor),)
-    self.strong = self._plain(strong)
-
-@patch
-def after_loss(self:IEG):
-    x,y,z = self.xb[0],self.yb[0],self.pred
-    with no_running_stats(self.model):
-        z_strong,probe = self._forward(self.strong),self._probe_batch()
-        g_free = pseudo_labels(z, z_strong, self.temperature)
-        g = g_free.detach()
-        logp = z.log_softmax(-1)
-        ce_y,ce_g = F.nll_loss(logp, y, reduction='none'),-(g*logp).sum(-1)
-        w,lam = z.new_full((len(y),), 1/len(y)),z.new_full((len(y),), self.lam)
-        if self.meta:
-            losses = (ce_y,ce_g if self.detach else -(g_free*logp).sum(-1))
-            w,lam = self._learn_weights(x, self.strong, y, g, losses, probe)
-        own = (lam*ce_y+(1-lam)*ce_g).mean()
-        weighted = (w*(self.lam*ce_y+(1-self.lam)*ce_g)).sum()
-        loss = (own+weighted)/2+self._mixed(x, g, probe)
-    if self.consistency: loss = loss+self.k*F.kl_div(z_strong.log_softmax(-1), logp.detach(), reduction='batchmean', log_target=True)
-    self.learn.loss_grad,self.learn.loss = loss,loss.detach().clone()
-    self._watch(w, lam, y)
-
-@patch
-def _mixed(self:IEG, x, g, probe):
-    "Cross-entropy on probe samples and on both views, mixed"
-    b = len(x)
-    i = torch.randint(len(probe[1]), (b,), device=x.device)
-    x,t = torch.cat([probe[0][i],x,self.strong]),torch.cat([F.one_hot(probe[1][i], g.shape[1]).to(g.dtype),g,g])
-    if self.mix: x,t = mixup(x, t, self.beta)
-    ce = torch.cat([F.cross_entropy(normalize_rms(z), t, reduction='none') for z,t in zip(self._forward(self._plain(x)).split(b), t.split(b))])
-    return ce[:b].mean()+self.p*ce[b:].mean()
 
 # %% ../nbs/03_ieg.ipynb #b8e84397
 @patch
 def _watch(self:IEG, w, lam, y):
-    right = y==self.truth_dev[self.idxs] if self.truth_dev is not None else torch.ones_like(y, dtype=torch.bool)
-    w = w*len(w)
-    self.sums += torch.stack([(w*right).sum(), right.sum(), (w*~right).sum(), (~right).sum(), lam.sum(), torch.ones_like(lam).sum()])
+    if self.truth_dev is None: right = torch.ones_like(y, dtype=torch.bool)
+    else: right = y==self.truth_dev[self.idxs]
+    w,n = w*len(w),torch.ones_like(lam).sum()
+    self.sums += torch.stack([(w*right).sum(), right.sum(), (w*~right).sum(), (~right).sum(), lam.sum(), n])
 
 @patch
-def weight_right(self:IEG): return (self.sums[0]/self.sums[1]).item() # mean weight of right labels over the last epoch; 1 is the mean of all
+def weight_right(self:IEG):
+    "Mean weight of right labels over the last epoch; 1 is the mean of all"
+    return (self.sums[0]/self.sums[1]).item()
+
 @patch
-def weight_wrong(self:IEG): return (self.sums[2]/self.sums[3]).item() # of wrong labels
+def weight_wrong(self:IEG):
+    "Mean weight of wrong labels over the last epoch"
+    return (self.sums[2]/self.sums[3]).item()
+
 @patch
-def share_believed(self:IEG): return (self.sums[4]/self.sums[5]).item() # share of the batch with λ = 1
+def share_believed(self:IEG):
+    "Share of the samples with λ = 1"
+    return (self.sums[4]/self.sums[5]).item()
 
 # %% ../nbs/03_ieg.ipynb #ab6bd9ef
 @delegates(IEG.__init__, but=['truth'])
@@ -378,12 +293,141 @@ def ieg_learner(
     **kwargs
 )->RecipeLearner: # Train it with `.fit_recipe()`; its model then has the averaged weights
     "A fastai `Learner` for the strong preliminary network (Zhang et al. 2020). Images only"
-    if not data.is_image: raise ValueError(f"Zhang et al.'s method augments images; {data.name} has {data.shape[0]}-d vectors")
-    if probe.x.shape[1:]!=data.x_train.shape[1:]: raise ValueError(f"probe images have shape {tuple(probe.x.shape[1:])}, the data {data.shape}")
+    if not data.is_image:
+        raise ValueError(f"Zhang et al.'s method augments images; {data.name} has {data.shape[0]}-d vectors")
+    if probe.x.shape[1:]!=data.x_train.shape[1:]:
+        raise ValueError(f"probe images have shape {tuple(probe.x.shape[1:])}, the data {data.shape}")
     r = get_recipe(recipe, epochs=epochs, bs=bs, lr=lr)
     views = Views(data.shape[1], data.hflip, policy)
     dls = data.dls(labels, bs=r.bs, augment=False, stats=(.5,.5), device=device, train_dl=partial(TwoViewDL, views=views))
     model = make_backbone(backbone, data)
     ieg = IEG(probe, None if labels is None else data.y_train, **kwargs)
-    watch = [ValueMetric(ieg.share_believed)]+([ValueMetric(ieg.weight_right),ValueMetric(ieg.weight_wrong)] if labels is not None else [])
-    return preliminary_learner(dls, model, recipe=r, device=device, bf16=False, channels_last=channels_last, cbs=[ieg,EMA()]+L(cbs), metrics=[accuracy,*watch])
+    watched = ('share_believed',)+(('weight_right','weight_wrong') if labels is not None else ())
+    metrics = [accuracy,*(ValueMetric(partial(getattr(IEG, o), ieg), o) for o in watched)]
+    where = dict(device=device, bf16=False, channels_last=channels_last)
+    return preliminary_learner(dls, model, recipe=r, cbs=[ieg,EMA()]+L(cbs), metrics=metrics, **where)
+
+# %% ../nbs/03_ieg.ipynb #75deaf28
+@patch
+def _plain(self:IEG, x):
+    x = x.as_subclass(Tensor)
+    return x.contiguous(memory_format=torch.channels_last) if self.nhwc and x.ndim==4 else x
+
+@patch
+def _forward(self:IEG, x):
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=self.cast): return self.net(self.params, x).float()
+
+@patch
+def _probe_batch(self:IEG):
+    "Weak views of the probe samples whose turn it is"
+    n,bs = len(self.probe_y),min(self.probe_bs, len(self.probe_y))
+    i = (torch.arange(bs)+(self.epoch*self.n_iter+self.iter)*bs)%n if bs<n else slice(None)
+    x = self.dls.train.after_batch((self.dls.train.views.weak(self.probe_x[i]),))[0]
+    return self._plain(x),self.probe_y[i]
+
+@patch
+def _momentum(self:IEG, params):
+    "The optimiser's momentum by name, or None before its first step"
+    state = self.opt.state
+    if 'grad_avg' in state[first(params.values())]: return {k:state[p]['grad_avg'] for k,p in params.items()}
+
+# %% ../nbs/03_ieg.ipynb #1d100396
+@patch
+def _set_passes(self:IEG):
+    "The network as a function of weights and images, and the derivative along a direction; compiled if asked for"
+    model,wrap = (_no_stats_copy(self.model),self.compile) if self.compile else (self.model,noop)
+    net = lambda p,x: functional_call(model, p, (x,))
+    self.net,self.along = wrap(net),wrap(partial(directional, net))
+    self.params = {k:p for k,p in self.model.named_parameters() if p.requires_grad}
+
+def _no_stats_copy(model):
+    res = deepcopy(model).train()
+    for m in _batchnorms(res):
+        m.track_running_stats = False
+        m.running_mean = m.running_var = m.num_batches_tracked = None
+    return res
+
+@patch
+def after_fit(self:IEG): self.net = self.along = self.params = None # a learner with closures could not be exported
+
+# %% ../nbs/03_ieg.ipynb #03a1000a
+@patch
+def before_fit(self:IEG):
+    train = self.dls.train
+    if not isinstance(train, TwoViewDL): raise ValueError("IEG needs weak and strong views: make the learner with ieg_learner")
+    dev = train.dataset.x.device
+    self.probe_x,self.probe_y = TensorImage(self.probe.x).to(dev),self.probe.y.to(dev)
+    self.truth_dev = None if self.truth is None else torch.as_tensor(self.truth).to(dev)
+    self.nhwc = any(isinstance(c, ChannelsLastBatch) for c in self.learn.cbs)
+    self.head = None
+    if self.last_layer: self.head = find_head(self.model, train.after_batch((self.probe_x[:2],))[0].as_subclass(Tensor))
+    self.sums,self.cast = torch.zeros(6, device=dev),ifnone(self.bf16, bf16_supported(dev))
+    self._set_passes()
+
+@patch
+def before_train(self:IEG): self.sums.zero_()
+
+# %% ../nbs/03_ieg.ipynb #bec0eab1
+@patch
+def _learn_weights(self:IEG, x, x_strong, y, g, losses, probe):
+    "(b,) weights and λ of this batch"
+    f = meta_gradients_double_backward if self.double_backward else meta_gradients
+    args = dict(lam=self.lam, lr=self.meta_lr, wd=self.opt.hypers[0]['wd'])
+    if self.last_layer: return learnt_weights(*f(*self._last_layer(x, y, g, probe), **args))
+    if self.compile: losses = None # the compiled pass has a graph of its own, which is not kept
+    if not self.double_backward: args['along'] = self.along
+    args |= dict(losses=losses, x_strong=None if self.detach else x_strong)
+    return learnt_weights(*f(self.net, self.params, x, y, g, *probe, self._momentum(self.params), **args))
+
+@patch
+def _last_layer(self:IEG, x, y, g, probe):
+    "The last layer as the network, and what enters it as the samples, for `meta_gradients`"
+    keep,hook = [],self.head.register_forward_pre_hook(lambda m,i: keep.append(i[0].detach().float()))
+    with torch.no_grad():
+        for o in (x,probe[0]): self.model(o)
+    hook.remove()
+    params = dict(self.head.named_parameters())
+    net = lambda p,h: functional_call(self.head, p, (h,))
+    return net,params,keep[0],y,g,keep[1],probe[1],self._momentum(params)
+
+# %% ../nbs/03_ieg.ipynb #c00450de
+@patch
+def before_batch(self:IEG):
+    y,strong,self.idxs = self.yb
+    self.learn.xb,self.learn.yb = tuple(map(self._plain, self.xb)),(y.as_subclass(Tensor),)
+    self.strong = self._plain(strong)
+
+@patch
+def _mixed(self:IEG, x, g, probe):
+    "Cross-entropy on probe samples and on both views, mixed"
+    b = len(x)
+    i = torch.randint(len(probe[1]), (b,), device=x.device)
+    known = F.one_hot(probe[1][i], g.shape[1]).to(g.dtype)
+    x,t = torch.cat([probe[0][i],x,self.strong]),torch.cat([known,g,g])
+    if self.mix: x,t = mixup(x, t, self.beta)
+    parts = zip(self._forward(self._plain(x)).split(b), t.split(b))
+    ce = torch.cat([F.cross_entropy(normalize_rms(z), t, reduction='none') for z,t in parts])
+    return ce[:b].mean()+self.p*ce[b:].mean()
+
+# %% ../nbs/03_ieg.ipynb #03a10011
+@patch
+def after_loss(self:IEG):
+    x,y,z = self.xb[0],self.yb[0],self.pred
+    with no_running_stats(self.model):
+        z_strong,probe = self._forward(self.strong),self._probe_batch()
+        g_free = pseudo_labels(z, z_strong, self.temperature)
+        g = g_free.detach()
+        logp = z.log_softmax(-1)
+        ce_y,ce_g = F.nll_loss(logp, y, reduction='none'),-(g*logp).sum(-1)
+        w,lam = z.new_full((len(y),), 1/len(y)),z.new_full((len(y),), self.lam)
+        if self.meta:
+            losses = (ce_y,ce_g if self.detach else -(g_free*logp).sum(-1))
+            w,lam = self._learn_weights(x, self.strong, y, g, losses, probe)
+        own = (lam*ce_y+(1-lam)*ce_g).mean()
+        weighted = (w*(self.lam*ce_y+(1-self.lam)*ce_g)).sum()
+        loss = (own+weighted)/2+self._mixed(x, g, probe)
+    if self.consistency:
+        seen = z_strong.log_softmax(-1)
+        loss = loss+self.k*F.kl_div(seen, logp.detach(), reduction='batchmean', log_target=True)
+    self.learn.loss_grad,self.learn.loss = loss,loss.detach().clone()
+    self._watch(w, lam, y)
