@@ -229,7 +229,8 @@ def _proba(self:KNetClassifier, X, ks):
         with np.errstate(over='ignore'): z = (np.asarray(X[i:i+size], np.float64)-self.mean_)/self.scale_
         far = ~(np.abs(z).max(1)<1e15)
         if far.any():
-            raise ValueError(f"row {i+far.argmax()} of X is 1e15 deviations or more from the training samples: check its units")
+            where = f"row {i+far.argmax()} of X"
+            raise ValueError(f"{where} is 1e15 deviations or more from the training samples: check its units")
         out[i:i+size] = net.predict_proba(z.astype(np.float32), ks)
     return out
 

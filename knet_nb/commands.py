@@ -82,7 +82,7 @@ def import_object(
 def options_of(
     cls, # A dataclass with docments, defined in a module
 ):
-    "Decorator: a function's `**kwargs` are the fields of a dataclass; by their place too if it has `*args`. Its own parameters follow"
+    "Decorator: a function's `**kwargs` are a dataclass's fields; by their place too if it has `*args`. Its own follow"
     def decorate(func):
         sig = inspect.signature(func)
         fields,own = [list(o.parameters.values()) for o in (inspect.signature(cls),sig)]

@@ -472,7 +472,8 @@ def export(self:DeployedKNet,
     "Write a file that runs without knet_nb, whole or not at all. Raises `RuntimeError` if it disagrees with the module"
     path = Path(path)
     if path.suffix=='.safetensors': return self.save(path)
-    if path.suffix not in _writers: raise ValueError(f"the file must end in .onnx, .pt2 or .safetensors, got {path.name!r}")
+    if path.suffix not in _writers:
+        raise ValueError(f"the file must end in .onnx, .pt2 or .safetensors, got {path.name!r}")
     if path.suffix=='.onnx': _need_onnx()
     m = deepcopy(self).cpu().eval()
     m.k = ifnone(k, self.k)

@@ -83,8 +83,10 @@ def load_tensors(
         with safe_open(path, framework='pt') as f:
             header = f.metadata() or {}
             tensors = {k:f.get_tensor(k) for k in f.keys()}
-    except (SafetensorError,OSError,ValueError) as e: raise ValueError(f"{path} is damaged or not a safetensors file ({e})") from None
-    if 'knet_nb' not in header: raise ValueError(f"{path} was not written by knet_nb: its header has no 'knet_nb' entry")
+    except (SafetensorError,OSError,ValueError) as e:
+        raise ValueError(f"{path} is damaged or not a safetensors file ({e})") from None
+    if 'knet_nb' not in header:
+        raise ValueError(f"{path} was not written by knet_nb: its header has no 'knet_nb' entry")
     found,_,meta = header['knet_nb'].partition(' ')
     if found!=checksum(tensors, meta): raise ValueError(f"{path} is damaged: its checksum does not match")
     return tensors,json.loads(meta)
@@ -107,7 +109,9 @@ def _source(o):
 def _refers_to(f):
     "Values that a function takes from around it: closures, defaults, and what its own module defines"
     around = inspect.getclosurevars(f)
-    elsewhere = lambda v: inspect.ismodule(v) or callable(v) and not isinstance(v, (nn.Module,partial)) and getattr(v, '__module__', None)!=f.__module__
+    def elsewhere(v):
+        if inspect.ismodule(v): return True
+        return callable(v) and not isinstance(v, (nn.Module,partial)) and getattr(v, '__module__', None)!=f.__module__
     own = {k:v for k,v in around.globals.items() if not elsewhere(v)}
     return own|around.nonlocals|{f'default {i}':v for i,v in enumerate(f.__defaults__ or ())}|(f.__kwdefaults__ or {})
 
@@ -117,7 +121,8 @@ def content_key(
     seen:tuple=(), # What is being looked at already
 )->str: # 16 hexadecimal digits, or the full name of what belongs to this package
     "A hash of what something is, not of what it is called"
-    if isinstance(o, (Tensor,np.ndarray)): return checksum(dict(o=torch.as_tensor(o).detach().cpu().contiguous()))[:16]
+    if isinstance(o, (Tensor,np.ndarray)):
+        return checksum(dict(o=torch.as_tensor(o).detach().cpu().contiguous()))[:16]
     if isinstance(o, (list,tuple)): return key_of(type(o).__name__, [content_key(v, seen) for v in o])
     if isinstance(o, dict): return key_of({str(k):content_key(v, seen) for k,v in o.items()})
     if isinstance(o, nn.Module):
@@ -126,7 +131,8 @@ def content_key(
     if is_dataclass(o) and not inspect.isclass(o): return key_of(type(o).__qualname__, content_key(vars(o), seen))
     if isinstance(o, partial): return key_of(content_key(o.func, seen), content_key([*o.args, o.keywords], seen))
     if not (inspect.isfunction(o) or inspect.isclass(o)): return key_of(type(o).__name__, repr(o))
-    if o.__module__.partition('.')[0] in ('knet_nb','torch','torchvision','fastai'): return f'{o.__module__}.{o.__qualname__}'
+    if o.__module__.partition('.')[0] in ('knet_nb','torch','torchvision','fastai'):
+        return f'{o.__module__}.{o.__qualname__}'
     if o in seen: return o.__qualname__
     return key_of(_source(o), content_key(_refers_to(o), (*seen,o)) if inspect.isfunction(o) else '')
 
@@ -203,5 +209,7 @@ def cached(
         return tensors,meta['classes']
     tensors,classes = make()
     try: save_tensors(path, tensors, classes=list(map(str,classes)))
-    except OSError as e: warn(f"decoded images of {name} could not be kept in {path.parent} ({e}): set KNET_CACHE to a folder that can be written")
+    except OSError as e:
+        warn(f"decoded images of {name} could not be kept in {path.parent} ({e}): "
+             "set KNET_CACHE to a folder that can be written")
     return tensors,classes

@@ -354,13 +354,15 @@ def after_fit(self:IEG): self.net = self.along = self.params = None # a learner 
 @patch
 def before_fit(self:IEG):
     train = self.dls.train
-    if not isinstance(train, TwoViewDL): raise ValueError("IEG needs weak and strong views: make the learner with ieg_learner")
+    if not isinstance(train, TwoViewDL):
+        raise ValueError("IEG needs weak and strong views: make the learner with ieg_learner")
     dev = train.dataset.x.device
     self.probe_x,self.probe_y = TensorImage(self.probe.x).to(dev),self.probe.y.to(dev)
     self.truth_dev = None if self.truth is None else torch.as_tensor(self.truth).to(dev)
     self.nhwc = any(isinstance(c, ChannelsLastBatch) for c in self.learn.cbs)
     self.head = None
-    if self.last_layer: self.head = find_head(self.model, train.after_batch((self.probe_x[:2],))[0].as_subclass(Tensor))
+    if self.last_layer:
+        self.head = find_head(self.model, train.after_batch((self.probe_x[:2],))[0].as_subclass(Tensor))
     self.sums,self.cast = torch.zeros(6, device=dev),ifnone(self.bf16, bf16_supported(dev))
     self._set_passes()
 

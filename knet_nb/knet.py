@@ -75,7 +75,8 @@ def default_k(self:KNet): return self.k or self.fixed_k or self.k_max
 class NeighborTargets(Callback):
     "Turns (features, neighbour labels) into ((features, k), votes of the first k), with k drawn for each sample or fixed"
     order = 12
-    def __init__(self, k_max, n_classes, fixed_k=None): self.k_max,self.n_classes,self.fixed_k = k_max,n_classes,fixed_k
+    def __init__(self, k_max, n_classes, fixed_k=None):
+        self.k_max,self.n_classes,self.fixed_k = k_max,n_classes,fixed_k
     def before_batch(self):
         x,nl = self.xb[0],self.yb[0]
         if self.fixed_k is None: k = torch.randint(1, self.k_max+1, (len(x),), device=x.device)
@@ -162,7 +163,8 @@ def fit_knet(
 )->KNet: # In eval mode, on the CPU
     "Find neighbours once and train kNet on them (paper, section 3). Raises `ValueError` for bad input and if it diverges"
     check_k(epochs, 10**6, 'epochs'); check_positive(lr, 'lr'); check_seed(seed)
-    if nbr_labels is None: nbr_labels,n_classes = _search_labels(features, labels, n_classes, k_max, include_self, metric)
+    if nbr_labels is None:
+        nbr_labels,n_classes = _search_labels(features, labels, n_classes, k_max, include_self, metric)
     n_classes = ifnone(n_classes, int(as_tensor(nbr_labels, 'neighbour labels').max())+1)
     bs = ifnone(bs, default_bs(len(features)))
     with no_random(seed):
@@ -185,9 +187,10 @@ def _search_labels(features, labels, n_classes, k_max, include_self, metric):
 
 # %% ../nbs/05_knet.ipynb #05a1000b
 def _check_converged(learn, lr):
-    "Raises `ValueError` if the training ended with a loss far above that of a constant answer, or with weights that are no numbers"
+    "Raises `ValueError` if the training ended with a loss far above a constant answer's, or with weights that are no numbers"
     loss = float(learn.smooth_loss)
-    if loss<=3*math.log(max(2, learn.model.n_classes)) and all(o.isfinite().all() for o in learn.model.parameters()): return
+    if loss<=3*math.log(max(2, learn.model.n_classes)) and all(o.isfinite().all() for o in learn.model.parameters()):
+        return
     raise ValueError(f"kNet's training diverged (loss {loss:.3g}) at lr={lr}: choose a smaller rate")
 
 # %% ../nbs/05_knet.ipynb #a8f12ab4
@@ -218,7 +221,8 @@ def _proba(self:KNet, x, ks):
     bad = ~p.isfinite().flatten(1).all(1)
     if not bad.any(): return p
     v = x[bad.nonzero()[0].item()]
-    raise ValueError(f"features too large for this kNet, a row has {v[v.abs().argmax()].item():.3g}: were they scaled as in training?")
+    most = v[v.abs().argmax()].item()
+    raise ValueError(f"features too large for this kNet, a row has {most:.3g}: were they scaled as in training?")
 
 # %% ../nbs/05_knet.ipynb #06a6e0b9
 @patch
@@ -242,7 +246,8 @@ def refit_head(
     return fit_knet(features, nbr_labels=y[:,None], n_classes=n_classes, fixed_k=1, **kwargs)
 
 # %% ../nbs/05_knet.ipynb #e34b7d6c
-def _plain(names): return names and [o if isinstance(o, (str,int,float)) else str(o) for o in np.asarray(names, object).tolist()]
+def _plain(names):
+    return names and [o if isinstance(o, (str,int,float)) else str(o) for o in np.asarray(names, object).tolist()]
 
 @patch
 def save(self:KNet,
@@ -263,6 +268,7 @@ def load(cls:KNet,
     try:
         model = cls(**meta['config'])
         model.load_state_dict(tensors)
-    except (KeyError,TypeError,RuntimeError) as e: raise ValueError(f"{path} does not fit its own configuration: {e}") from None
+    except (KeyError,TypeError,RuntimeError) as e:
+        raise ValueError(f"{path} does not fit its own configuration: {e}") from None
     for n in ('k','classes','columns'): setattr(model, n, meta.get(n))
     return model.eval()

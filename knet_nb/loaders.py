@@ -198,9 +198,11 @@ def dls(self:LabeledData,
     augs,tfms,stats = _transforms(self, augment, pad, cutout, stats)
     def loader(cls, x, y, bs, train):
         after = tfms+(augs if train else [])+[Normalize(*stats)]
-        return cls(TensorItems(x, y, self.classes, split_idx=1-train), bs=bs, shuffle=train, drop_last=train, after_batch=after)
+        items = TensorItems(x, y, self.classes, split_idx=1-train)
+        return cls(items, bs=bs, shuffle=train, drop_last=train, after_batch=after)
     n = len(self.x_train)
-    res = TensorDataLoaders(loader(train_dl, self.x_train, y, min(bs,n), True), loader(TensorDL, self.x_test, self.y_test, min(val_bs,n), False))
+    train = loader(train_dl, self.x_train, y, min(bs,n), True)
+    res = TensorDataLoaders(train, loader(TensorDL, self.x_test, self.y_test, min(val_bs,n), False))
     res.device = torch.device(ifnone(device, default_device()))
     for o in res.loaders: o.to(res.device)
     return res
@@ -230,7 +232,7 @@ def test_dl(self:TensorDataLoaders,
     bs:int=None, # Batch size (default: that of the test samples)
     **kwargs # As fastai calls it; not used
 )->TensorDL:
-    "Batches of new samples, normalised and not augmented. Raises `ValueError` for another shape than that of the training samples"
+    "Batches of new samples, normalised, not augmented. Raises `ValueError` for another shape than that of training samples"
     x,y = items if with_labels else (items,None)
     if isinstance(x, (list,tuple,L)): x = np.stack([np.asarray(o) for o in x])
     x = as_samples(x, 'items')
@@ -242,7 +244,8 @@ def test_dl(self:TensorDataLoaders,
 @dispatch
 def show_batch(x:TensorVector, y, samples, ctxs=None, max_n=9, **kwargs):
     "Points of two columns in the plane, coloured by class; other vectors as a frame"
-    if x.shape[1]!=2: return display_df(pd.DataFrame([list(o[0].numpy())+[str(v) for v in o[1:]] for o in samples[:max_n]]))
+    if x.shape[1]!=2:
+        return display_df(pd.DataFrame([list(o[0].numpy())+[str(v) for v in o[1:]] for o in samples[:max_n]]))
     ax = ctxs[0] if ctxs else plt.subplots(figsize=(4,3.5))[1]
     for c in sorted({str(o[1]) for o in samples}):
         p = np.stack([o[0].numpy() for o in samples if str(o[1])==c])

@@ -188,7 +188,8 @@ def _drop_self(dists, ids, own):
 def _check_search(base, queries, k, metric, include_self, rows, block):
     "base, queries, the queries' own ids if they are to be dropped (else None), and k without them"
     if block<1: raise ValueError(f"block must be at least 1 byte, got {block}")
-    if metric not in ('euclidean','cosine'): raise ValueError(f"metric must be 'euclidean' or 'cosine', got {metric!r}")
+    if metric not in ('euclidean','cosine'):
+        raise ValueError(f"metric must be 'euclidean' or 'cosine', got {metric!r}")
     base = _as_rows(base, 'base')
     n,own = len(base),None
     if queries is not None:
@@ -232,7 +233,7 @@ def nearest(
     progress:bool=None, # Show a bar? (default: only if n*m*d is above 5e11)
     rows=None, # (m,) ids: search the base for the neighbours of these of its rows only
 )->tuple: # distances (m, k) float32 (float64 of float64), ids (m, k) int64, nearest first; on the GPU if `base` is
-    "The nearest neighbours as float64 has them, equal ones in no particular order. Raises `ValueError` for bad features and k"
+    "The nearest neighbours as float64 has them, equal ones in no particular order. Raises `ValueError` for bad input"
     base,queries,own,k = _check_search(base, queries, k, metric, include_self, rows, block)
     (n,d),m,k = base.shape,len(queries),k+(own is not None)
     home = base.device if isinstance(base, Tensor) and base.is_cuda else torch.device('cpu')

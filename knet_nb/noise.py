@@ -52,7 +52,8 @@ def _read_map(o, n_classes):
     "The map and the number of classes"
     if isinstance(o, str):
         known = ', '.join(semantic_maps)
-        if o not in semantic_maps: raise ValueError(f"no semantic map for {o!r}: known are {known}; give your own as {{class: class}}")
+        if o not in semantic_maps:
+            raise ValueError(f"no semantic map for {o!r}: known are {known}; give your own as {{class: class}}")
         return semantic_maps[o],ifnone(n_classes, 10)
     classes = [*o, *o.values()]
     n_classes = ifnone(n_classes, max(classes, default=1)+1)
@@ -280,7 +281,8 @@ def _cifar10n_file(root=None):
     try: download_url(_cifar10n_url, str(home/'cifar10n'), md5=_cifar10n_md5)
     except (OSError,RuntimeError) as e:
         put_it = "Otherwise put it into a folder cifar10n and name the folder above it with root= (--root) or KNET_DATA"
-        raise ConnectionError(f"CIFAR-10_human.pt is not in a local root and could not be downloaded ({e}). {put_it}") from None
+        what = f"CIFAR-10_human.pt is not in a local root and could not be downloaded ({e})"
+        raise ConnectionError(f"{what}. {put_it}") from None
     return home/'cifar10n'/'CIFAR-10_human.pt'
 
 # %% ../nbs/01_noise.ipynb #91a1e86a
@@ -301,10 +303,12 @@ def cifar10n_labels(
     root=None, # Where the file is looked for before it is downloaded (default: `KNET_DATA`)
 )->NoisyLabels:
     "Human labels of CIFAR-10 (Wei et al. 2022, CC BY-NC 4.0). Raises `ValueError` unless the file's true ones are `clean`"
-    if kind not in cifar10n_kinds: raise ValueError(f"unknown kind {kind!r}: CIFAR-10N has {', '.join(cifar10n_kinds)}")
+    if kind not in cifar10n_kinds:
+        raise ValueError(f"unknown kind {kind!r}: CIFAR-10N has {', '.join(cifar10n_kinds)}")
     path,entry = _cifar10n_file(root),cifar10n_kinds[kind]
     d = _read_restricted(path)
-    if not isinstance(d, dict) or not {'clean_label',entry}<=set(d): raise ValueError(f"{path} lacks {entry} or clean_label")
+    if not isinstance(d, dict) or not {'clean_label',entry}<=set(d):
+        raise ValueError(f"{path} lacks {entry} or clean_label")
     true = torch.as_tensor(d['clean_label']).long()
     if clean is not None and not torch.equal(true, torch.as_tensor(clean).long().cpu()):
         goes_with = "CIFAR-10N goes with CIFAR-10's 50,000 training images in their original order"
@@ -363,7 +367,8 @@ def make_noise(
     if not isinstance(noise, str): return _by_matrix(noise, data, seed, exact, 'matrix')
     if noise.startswith('cifar10n_') and noise in noise_names: return cifar10n_labels(noise[9:], data.y_train, root)
     known = ', '.join(noise_names)
-    if noise not in _matrices: raise ValueError(f"unknown noise {noise!r}: known are {known}; or give a matrix or a function")
+    if noise not in _matrices:
+        raise ValueError(f"unknown noise {noise!r}: known are {known}; or give a matrix or a function")
     T = _matrices[noise](data, check_rate(rate), seed)
     return _by_matrix(T, data, seed, exact, noise if noise=='none' else f'{noise} {rate}')
 
@@ -385,4 +390,5 @@ def _call_noise(f, data, seed):
 def _of_set(noisy, data):
     "The same labels, if they belong to the set"
     if noisy.n_classes==data.n_classes and noisy.clean.equal(data.y_train): return noisy
-    raise ValueError(f"these noisy labels belong to another set: the true ones are not those of {data.name}'s training samples")
+    raise ValueError("these noisy labels belong to another set: "
+                     f"the true ones are not those of {data.name}'s training samples")

@@ -25,7 +25,7 @@ def label_values(
     found:list, # Labels that occur
     classes:list=None, # Names of the labels 0, 1, ..., or all labels that there may be (default: those found)
 )->tuple: # What a label can be, and the name of each
-    "The labels and their names. Raises `ValueError` for a label that is none of them, and for names that are not lines, or not different"
+    "The labels and their names. Raises `ValueError` for a label that is none of them, and for names that are equal or no lines"
     if classes is None: values = names = encode_labels(found)[1]
     else:
         names,known = list(classes),set(classes)
@@ -37,7 +37,8 @@ def label_values(
     names = [str(o) for o in names]
     if len(set(names))<len(names):
         raise ValueError(f"class names must differ, {next(o for o in names if names.count(o)>1)!r} comes twice")
-    if bad := [o for o in names if o.splitlines()!=[o]]: raise ValueError(f"a class name must be one line of text, got {bad[0]!r}")
+    if bad := [o for o in names if o.splitlines()!=[o]]:
+        raise ValueError(f"a class name must be one line of text, got {bad[0]!r}")
     return values,names
 
 # %% ../../nbs/08f_cleaner.ipynb #d17cd890
@@ -51,7 +52,8 @@ def check_issues(
     if lacks := [o for o in issue_cols if o not in issues]:
         raise ValueError(f"issues lack the columns {', '.join(lacks)}: give the DataFrame of find_label_issues")
     if not len(issues): raise ValueError("issues are empty: at least one sample is needed")
-    if bad := [o for o in issue_cols if issues[o].isna().any()]: raise ValueError(f"issues have missing values in {bad[0]}")
+    if bad := [o for o in issue_cols if issues[o].isna().any()]:
+        raise ValueError(f"issues have missing values in {bad[0]}")
     if hasattr(images, '__len__') and len(images)!=len(issues):
         raise ValueError(f"{counted(len(issues), 'issue')} but {counted(len(images), 'image')}: give the whole DataFrame, "
                          "flagged or not, with a row for each image in the images' order")
@@ -66,9 +68,11 @@ def _check_rows(issues):
                      "Give issues.sort_values('row').reset_index(drop=True), with images in the order of the data")
 
 def _check_paths(issues, images):
-    def same(image, path): return isinstance(image, (str,Path)) and Path(image).as_posix().endswith(Path(path).as_posix())
+    def same(image, path):
+        return isinstance(image, (str,Path)) and Path(image).as_posix().endswith(Path(path).as_posix())
     if callable(images) or all(map(same, images, issues.path)): return
-    raise ValueError("issues name their images in the column 'path': give the images in that order, [folder/p for p in issues.path]")
+    raise ValueError("issues name their images in the column 'path': "
+                     "give the images in that order, [folder/p for p in issues.path]")
 
 def _check_sorted(i):
     if not pd.api.types.is_integer_dtype(i) or i.is_monotonic_increasing: return
@@ -78,11 +82,11 @@ def _check_sorted(i):
 
 # %% ../../nbs/08f_cleaner.ipynb #0ee7f6ac
 class LabelCleaner:
-    "Suspicious labels, worst first: keep, accept the suggestion, change or drop. Decisions are saved as they are made, and resumed"
+    "Suspicious labels, worst first: keep, accept the suggestion, change or drop. Decisions are saved as they are made"
     def __init__(self,
-        issues:pd.DataFrame, # Of `find_label_issues`: given, suggested, p_given, p_suggested, score (low: probably wrong), is_issue; a row a sample
+        issues:pd.DataFrame, # Of `find_label_issues`, a row a sample: given, suggested, p_given, p_suggested, score, is_issue
         images, # (n, h, w), (n, c, h, w) or (n, h, w, c) array or tensor, a list of files or images, or a function of the row
-        classes:list=None, # Classes that a label can be changed to, or names of the labels 0, 1, ... (default: the labels that occur)
+        classes:list=None, # Labels that can be chosen, or names of the labels 0, 1, ... (default: the labels that occur)
         path='decisions.csv', # Where decisions are kept; a file that exists is resumed. None: in memory only
         show:str='flagged', # What is shown first: 'flagged', 'undecided', 'decided' or 'all'
         page_size:int=24, # Thumbnails a page
@@ -158,7 +162,8 @@ def go(self:LabelCleaner,
 def move(self:LabelCleaner, n:int=1): self.go(self.at+n) # n samples on, or back
 
 @patch
-def turn(self:LabelCleaner, n:int=1): self.go(min(max(self.page+n, 0), self.n_pages-1)*self.page_size) # n pages on, or back
+def turn(self:LabelCleaner, n:int=1):
+    self.go(min(max(self.page+n, 0), self.n_pages-1)*self.page_size) # n pages on, or back
 
 # %% ../../nbs/08f_cleaner.ipynb #38f6dffe
 @patch
@@ -179,9 +184,11 @@ def _place(self:LabelCleaner, row):
     i,last = self.issues.index,len(self.given)-1
     if isinstance(row, (int,np.integer)) and not isinstance(row, bool):
         if 0<=row<=last: return row
-        there = f": it is a place in issues, and what their index calls {row} is at {np.argmax(i==row)}" if (i==row).any() else ''
+        there = ''
+        if (i==row).any(): there = f": it is a place in issues, and what their index calls {row} is at {np.argmax(i==row)}"
         raise ValueError(f"row must lie in [0, {last}], got {row}{there}")
-    if pd.api.types.is_integer_dtype(i): raise ValueError(f"row must be a place in [0, {last}], a whole number, got {row!r}")
+    if pd.api.types.is_integer_dtype(i):
+        raise ValueError(f"row must be a place in [0, {last}], a whole number, got {row!r}")
     at = np.atleast_1d(np.arange(len(i))[i.get_loc(row) if row in i else []])
     if len(at)==1: return at[0]
     raise ValueError(f"{len(at) or 'no'} samples are called {row!r} in the index of issues: "
@@ -196,7 +203,8 @@ def _decide(self:LabelCleaner, row, kind, label=None):
     if not len(rows): raise ValueError("no row was given")
     given,suggested = self.given[rows],self.suggested[rows]
     label = np.broadcast_to(suggested if kind=='accept' else ifnone(label, given), rows.shape)
-    what = np.where(label==given, 'keep', np.where(label==suggested, 'accept', 'change')) if kind!='drop' else np.full(len(rows), kind)
+    if kind=='drop': what = np.full(len(rows), kind)
+    else: what = np.where(label==given, 'keep', np.where(label==suggested, 'accept', 'change'))
     self.steps.add(rows, [kinds.index(o) for o in what], label)
     if self.row in rows:
         todo = self.at+np.flatnonzero(self.kind[self.view[self.at:]]==0)
@@ -363,7 +371,8 @@ def fit_title(
     return '\n'.join(h for o in says for h in short(*o)),7
 
 # %% ../../nbs/08f_cleaner.ipynb #a9651cc7
-kind_colors = dict(undecided='#767676', keep='#0072B2', accept='#00795A', change='#00795A', drop='#B84A00') # white letters can be read on them
+kind_colors = dict( # white letters can be read on them
+    undecided='#767676', keep='#0072B2', accept='#00795A', change='#00795A', drop='#B84A00')
 
 @patch(as_prop=True)
 def page_rows(self:LabelCleaner): # (at most page_size,) places in `issues` of the samples on the current page
@@ -419,7 +428,8 @@ def _slot(self:LabelCleaner, row):
     "What a thumbnail says"
     error = self.pictures(int(row), self.size)[1]
     tip = f"row {self.issues.index[row]}: {' '.join(map(''.join, self._says(row)))}"
-    return dict(text=self._caption(row), kind=kinds[self.kind[row]], tip=f'{tip}\nThe image cannot be read. {error}' if error else tip)
+    if error: tip = f'{tip}\nThe image cannot be read. {error}'
+    return dict(text=self._caption(row), kind=kinds[self.kind[row]], tip=tip)
 
 # %% ../../nbs/08f_cleaner.ipynb #d9a03dee
 @patch
@@ -438,7 +448,8 @@ def _current(self:LabelCleaner):
 def _now(self:LabelCleaner):
     flagged = max(1, self.flagged.sum())
     counts = np.bincount(self.kind[self.flagged], minlength=len(kinds))/flagged
-    return dict(summary=repr(self), shares=[(kinds[i],counts[i]) for i in range(1, len(kinds))], filter=self.only, steps=len(self.steps),
+    shares = [(kinds[i],counts[i]) for i in range(1, len(kinds))]
+    return dict(summary=repr(self), shares=shares, filter=self.only, steps=len(self.steps),
                 page=self.page, n_pages=self.n_pages, first=self.page*self.page_size, at=self.at,
                 shown=[self._slot(r) for r in self.page_rows], row=self._current())
 

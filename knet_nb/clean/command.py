@@ -211,7 +211,8 @@ def issues(self:Cleaning)->pd.DataFrame: # (n, 6), the labels as class numbers
     return pd.DataFrame({n:self.rating[n].numpy() for n in issue_cols})
 
 # %% ../../nbs/08d_command.ipynb #3da30f3e
-def _weights(stage, prefix): return {k.removeprefix(prefix):v for k,v in stage.tensors.items() if k.startswith(prefix)}
+def _weights(stage, prefix):
+    return {k.removeprefix(prefix):v for k,v in stage.tensors.items() if k.startswith(prefix)}
 
 @patch
 def knet(self:Cleaning)->KNet:
@@ -312,7 +313,7 @@ def _say(msg): print(str(msg).encode('utf-8', 'backslashreplace').decode(), flus
 
 @options_of(CleanOptions)
 def knet_clean(*args, **kwargs)->pd.DataFrame: # One row a sample, the most doubtful first; the same as issues.csv
-    "Find samples whose label looks wrong, and write a ranked list, cleaned labels, a model and a page. The data are not changed."
+    "Find samples whose label looks wrong; write a ranked list, cleaned labels, a model and a page. The data are not changed."
     o = CleanOptions(*args, **kwargs)
     out = check_out(o.out, check_data(o.data)) # an empty folder is the first thing to say
     say = noop if o.quiet else _say

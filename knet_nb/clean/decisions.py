@@ -98,7 +98,8 @@ def check_head(
 ):
     "Raises `ValueError` for a file that is none of decisions, and for one on other labels"
     found,names = [o.strip() for o in (*lines,'','')[:2]]
-    if not found.startswith('# knet_nb decisions for '): raise ValueError(f"{path} is not a file of decisions: give another path")
+    if not found.startswith('# knet_nb decisions for '):
+        raise ValueError(f"{path} is not a file of decisions: give another path")
     if names!=','.join(columns):
         raise ValueError(f"{path} is not a file of decisions: its second line is not {','.join(columns)}. Give another path")
     if found==head: return
@@ -167,7 +168,7 @@ def undo(self:Decisions): # Rows that were decided in it
 # %% ../../nbs/08e_decisions.ipynb #1c3ec7cc
 @patch
 def _parse(self:Decisions, line):
-    "Row, kind, label, which line of its step it is, and of how many. Raises `ValueError` for what is no decision on these labels"
+    "Row, kind, label, which line of its step it is, of how many. Raises `ValueError` for no decision on these labels"
     with suppress(ValueError,KeyError,IndexError,csv.Error):
         row,given,kind,label,step = next(csv.reader([line]))
         row,kind,(i,n) = int(row),kinds.index(kind),map(int, step.split(' of '))
@@ -180,7 +181,7 @@ def _parse(self:Decisions, line):
 # %% ../../nbs/08e_decisions.ipynb #d29409ad
 @patch
 def _resume(self:Decisions):
-    "Take over what the file says, if there is one. The end of a step that is not whole is left out, with a warning, until the next step is written"
+    "Take over what the file says, if there is one. The end of a step that is not whole is left out, with a warning"
     if (data := self.file.read()) is None: return
     lines = data.decode(errors='replace').split('\n')[:-1] # what has no line end is not whole
     check_head(lines[:2], self.head, self.file.path)

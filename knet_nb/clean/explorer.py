@@ -65,7 +65,8 @@ def _name_classes(self:KExplorer, labels, classes, known):
     n = self.knet.n_classes
     self.y = check_labels(labels, n) if known is None else encode_labels(labels, known.tolist())[0]
     self.classes = [str(o) for o in ifnone(classes, range(n) if known is None else known)]
-    if len(self.classes)!=n: raise ValueError(f"kNet has {counted(n, 'class')}, got {counted(len(self.classes), 'name')}")
+    if len(self.classes)!=n:
+        raise ValueError(f"kNet has {counted(n, 'class')}, got {counted(len(self.classes), 'name')}")
     check_lengths(self.x, self.y)
 
 @patch
@@ -105,7 +106,8 @@ def set(self:KExplorer,
     "Show another k, another sample or both, as the slider does. Raises `ValueError` for one that there is not"
     ks = self.ks
     if k is not None and k not in ks:
-        raise ValueError(f"k must be {ks[0]} to {ks[-1]}, got {k}" if len(ks)>1 else f"this kNet is fixed to k={ks[0]}, got {k}")
+        must = f"k must be {ks[0]} to {ks[-1]}" if len(ks)>1 else f"this kNet is fixed to k={ks[0]}"
+        raise ValueError(f"{must}, got {k}")
     if row is not None and not (isinstance(row, (int,np.integer)) and 0<=row<self.n):
         raise ValueError(f"row must lie in [0, {self.n-1}], got {row!r}")
     new = row is not None and row!=self.row
@@ -162,7 +164,8 @@ def _draw_lines(self:KExplorer, ax, most=3):
     knn,net,_ = self.of(self.row)
     best = np.argsort(-net.mean(0), kind='stable')[:most]
     for c,color in zip(best, ('#000000','#CC79A7','#009E73')):
-        for p,ls in ((knn,':'),(net,'-')): ax.plot(self.ks, p[:,c], ls=ls, color=color, label=self.classes[c] if ls=='-' else None)
+        for p,ls in ((knn,':'),(net,'-')):
+            ax.plot(self.ks, p[:,c], ls=ls, color=color, label=self.classes[c] if ls=='-' else None)
     ax.set(xlabel='k', ylim=(0,1.03)); ax.set_title('over k, kNN dotted', fontsize=11)
     plain_axes(ax, fontsize=9, loc='upper left', bbox_to_anchor=(1,1))
     return ax.axvline(self.k, color=neutral, lw=1)
@@ -228,7 +231,8 @@ class _Panel:
     def __init__(self, e):
         import ipywidgets as W
         self.e,self.busy,narrow = e,False,dict(description_width='24px')
-        self.k = W.IntSlider(e.k, e.ks[0], e.ks[-1], description='k', style=narrow, layout=dict(flex='1 1 300px'), disabled=len(e.ks)<2)
+        look = dict(style=narrow, layout=dict(flex='1 1 300px'), disabled=len(e.ks)<2)
+        self.k = W.IntSlider(e.k, e.ks[0], e.ks[-1], description='k', **look)
         self.row = W.BoundedIntText(e.row, 0, e.n-1, description='row', layout=dict(width='170px'))
         if e.kind=='regions': self.row.layout.display = 'none'
         self.text,self.image,style = W.HTML(),W.Image(format='png'),W.HTML(_explorer_css, layout=dict(display='none'))

@@ -369,7 +369,8 @@ def plot_verdicts(
     for v,color,label in ((True,method_colors['knn'],'holds'),(False,method_colors['knet'],'does not')):
         y,x = (g==v).values.nonzero()
         ax.scatter(x, y, s=75, facecolors=color if v else 'none', edgecolors=color, lw=1.6, label=label)
-    ax.set(xticks=range(g.shape[1]), xlim=(-.6,g.shape[1]-.4), yticks=range(len(g)), ylim=(len(g)-.4,-.6), yticklabels=g.index)
+    ax.set(xticks=range(g.shape[1]), xlim=(-.6,g.shape[1]-.4))
+    ax.set(yticks=range(len(g)), ylim=(len(g)-.4,-.6), yticklabels=g.index)
     ax.set_xticklabels(map(block_label, g.columns), rotation=45, ha='right', rotation_mode='anchor', fontsize=8)
     return plain_axes(ax, loc='lower right', bbox_to_anchor=(1,1), ncols=2)
 

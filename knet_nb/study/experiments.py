@@ -86,7 +86,8 @@ class Run:
 
 # %% ../../nbs/06_experiments.ipynb #77f1f959
 @patch_cached
-def data_key(self:Run)->str: return checksum({k:getattr(self.data, k) for k in ('x_train','y_train','x_test','y_test')})
+def data_key(self:Run)->str:
+    return checksum({k:getattr(self.data, k) for k in ('x_train','y_train','x_test','y_test')})
 
 @patch_cached
 def probe_split(self:Run)->tuple: # `LabeledData`, and a `Probe` or None
@@ -128,7 +129,8 @@ def asked_rows(self:Run): return self.row_split[1]
 @patch(as_prop=True)
 def learned_labels(self:Run)->Tensor: return self.noise['labels'][self.learned_rows] # noisy ones
 @patch(as_prop=True)
-def asked_labels(self:Run)->Tensor: return self.noise['labels'][self.asked_rows] # in the order of the training features
+def asked_labels(self:Run)->Tensor:
+    return self.noise['labels'][self.asked_rows] # in the order of the training features
 
 # %% ../../nbs/06_experiments.ipynb #cb867301
 @patch_cached
@@ -161,7 +163,8 @@ def new_learner(self:Run,
 def network_key(self:Run)->str:
     c,r = self.config,self.config.full_recipe
     recipe = {k:v for k,v in asdict(r).items() if v is not None} # a new option does not orphan old networks
-    return key_of(self.network_targets.key, c.content('backbone'), recipe, self.seed, c.device, bf16_supported(c.device), c.held_out,
+    where = c.device,bf16_supported(c.device)
+    return key_of(self.network_targets.key, c.content('backbone'), recipe, self.seed, *where, c.held_out,
                   self.probe and [c.ieg_p,c.ieg_k])
 
 @patch_cached
@@ -253,7 +256,8 @@ def net_stage(self:Run,
 def knet_options(self:Run)->dict:
     "Options that kNet shares with the heads that it is compared with"
     c = self.config
-    return dict(n_classes=self.data.n_classes, loss=c.loss, epochs=c.knet_epochs, seed=self.seed, device=c.device, progress=self.progress)
+    where = dict(device=c.device, progress=self.progress)
+    return dict(n_classes=self.data.n_classes, loss=c.loss, epochs=c.knet_epochs, seed=self.seed, **where)
 
 @patch
 def knet(self:Run,
@@ -262,7 +266,8 @@ def knet(self:Run,
     "kNet (paper, section 3), or fixed kNet for one k"
     c,near = self.config,self.neighbors
     key = key_of(near.key, c.hidden, c.loss, c.knet_epochs, fixed_k, self.seed)
-    make = lambda: fit_knet(self.features['train'], nbr_labels=near['train'], fixed_k=fixed_k, hidden=c.hidden, **self.knet_options)
+    options = dict(fixed_k=fixed_k, hidden=c.hidden)|self.knet_options
+    make = lambda: fit_knet(self.features['train'], nbr_labels=near['train'], **options)
     return self.net_stage('knet' if fixed_k is None else f'fixed_knet_{fixed_k}', key, make)
 
 # %% ../../nbs/06_experiments.ipynb #dbbd0f54
@@ -357,7 +362,8 @@ def method_rows(self:Run,
 def shared_columns(self:Run)->dict:
     "What the rows of all methods have in common"
     percent = {k:float('nan') if v is None else 100*v for k,v in self.fitted.meta.items() if k!='seconds'}
-    return dict(seed=self.seed, k_chosen=self.chosen_k, noise_rate=self.noise['rate'], epochs_run=len(self.network['history']))|percent
+    epochs = len(self.network['history'])
+    return dict(seed=self.seed, k_chosen=self.chosen_k, noise_rate=self.noise['rate'], epochs_run=epochs)|percent
 
 @patch
 def rows(self:Run)->list: # Dicts: a (method, k) each
@@ -392,7 +398,8 @@ def frame(self:Experiment,
 )->pd.DataFrame:
     "Rows with the configuration and the environment beside them"
     c = self.config
-    cols = {k:str(v) if isinstance(v, Own) else v for k,v in asdict(c).items() if k not in ('ks','seeds','root','epochs','controls')}
+    left_out = 'ks','seeds','root','epochs','controls'
+    cols = {k:str(v) if isinstance(v, Own) else v for k,v in asdict(c).items() if k not in left_out}
     cols |= dict(bs=c.full_recipe.bs, lr=c.full_recipe.lr, hidden='default' if c.hidden is None else str(c.hidden))
     return pd.DataFrame(rows).assign(**cols, **environment()).astype(dict(k='Int64', k_chosen='Int64'))
 
@@ -416,12 +423,13 @@ def knet_run(
     out:str=None, # Folder of the run (default: runs/ and a name made of the configuration)
     **kwargs
 ):
-    "Compare a network trained on noisy labels with kNN, kNet and fixed kNet on its features. Started again, it goes on where it was."
+    "Compare a network trained on noisy labels with kNN, kNet and fixed kNet on its features. Started again, it goes on."
     exp = Experiment(out=out, **kwargs)
     own_test = exp.data.clean_test
     print(exp.out, flush=True)
     df = exp.run()
-    with pd.option_context('display.width', 200, 'display.max_columns', None): print(f'\n{results_table(df)}\n\n{describe(df)}')
+    with pd.option_context('display.width', 200, 'display.max_columns', None):
+        print(f'\n{results_table(df)}\n\n{describe(df)}')
     if exp.config.noise=='none' and not own_test:
         print('The test samples were set aside from yours: where their labels are wrong, the accuracies above are wrong too')
     print(f"table:  {exp.out/'results.csv'} and .parquet\nfigure: {exp.out/'accuracy.png'}")

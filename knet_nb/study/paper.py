@@ -154,7 +154,8 @@ def compare(
     by = ['data','noise','rate','backbone']
     ours = over_seeds(one_each(df, by).assign(k=df.k.astype('Int64')), by).rename(columns=dict(mean='ours'))
     printed = paper_results().rename(columns=dict(dataset='data', network='backbone'))
-    printed = over_seeds(printed.replace(dict(backbone=our_backbones)), by).rename(columns=dict(mean='paper', gain='paper_gain'))
+    printed = over_seeds(printed.replace(dict(backbone=our_backbones)), by)
+    printed = printed.rename(columns=dict(mean='paper', gain='paper_gain'))
     res = ours.merge(printed[[*by,'method','k','paper','paper_gain']], how='left', on=[*by,'method','k'])
     res['method'] = pd.Categorical(res.method, known_first(res.method))
     cols = [*by,'method','k','ours','sd','seeds','paper','gain','paper_gain']

@@ -229,7 +229,8 @@ class Suite:
     def say(self, msg):
         if self.verbose: print(msg, flush=True)
 
-    def experiment(self, c, until=None): return Experiment(c, self.out/run_name(c), self.progress, self.verbose, until)
+    def experiment(self, c, until=None):
+        return Experiment(c, self.out/run_name(c), self.progress, self.verbose, until)
     def rows_path(self, c): return self.out/'rows'/f"{run_name(c)}-{c.seeds[0]}-{unit_key(c)}.parquet"
     def done(self, c): return self.rows_path(c).exists()
     @property
@@ -303,7 +304,8 @@ def run(self:Suite,
     "Run the units that are left, until the time is up. A unit whose data cannot be had is named and passed over"
     self._run_ray(budget, address) if check_engine(engine)=='ray' else self._run_local(budget)
     df = self.results()
-    if self.left: self.say(f'{len(self.left)} of {len(self.units)} units are left; the same command goes on with them')
+    if self.left:
+        self.say(f'{len(self.left)} of {len(self.units)} units are left; the same command goes on with them')
     return df
 
 # %% ../../nbs/07a_suite.ipynb #963681b8
