@@ -6,21 +6,20 @@ Docs: https://knet-nb.github.io/knet_nb/data.html.md"""
 
 # %% auto #0
 __all__ = ['image_columns', 'label_columns', 'as_samples', 'LabeledData', 'from_arrays', 'pick_column', 'parquet_classes',
-           'from_frame', 'reading', 'from_npz', 'split_parts', 'from_parquet', 'subfolders', 'class_images',
-           'from_folder', 'dataset_names', 'blobs_data', 'data_roots', 'local_path', 'load_data']
+           'from_frame', 'reading', 'from_npz', 'part_of', 'split_parts', 'from_parquet', 'subfolders', 'class_images',
+           'folder_parts', 'from_folder', 'dataset_names', 'blobs_data', 'data_roots', 'local_path', 'load_data']
 
 # %% ../nbs/00f_data.ipynb #3c8541e4
-import json,os,tempfile
+import json,os,re,tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass,replace
 import pyarrow as pa,pyarrow.parquet as pq
 from fastai.basics import *
-from fastai.data.transforms import get_image_files
 from sklearn.model_selection import train_test_split
-from .files import cache_home,cached
+from .files import cache_home,cached,files_below
 from .checks import check_features,check_labels,check_lengths,check_missing,encode_labels
-from .messages import did_you_mean,some_of
-from .images import stack_images
+from .messages import counted,did_you_mean,some_of
+from .images import image_name,join_images,not_bytes,stack_images
 
 # %% ../nbs/00f_data.ipynb #85a354a9
 def as_samples(
@@ -30,9 +29,7 @@ def as_samples(
     "Samples in the form that networks take. Raises `ValueError` for other shapes and types, and for NaN"
     x = check_features(x, name)
     if x.ndim==2: return x.float()
-    if x.dtype!=torch.uint8:
-        raise ValueError(f"{name}: images must be uint8 in 0..255, got {x.dtype}; "
-                         "from floats in [0, 1]: (x*255).round().astype('uint8')")
+    if x.dtype!=torch.uint8: raise not_bytes(x.dtype, f'{name}: ')
     if x.ndim==3: return x[:,None]
     got = f"got shape {tuple(x.shape)}"
     if x.ndim!=4: raise ValueError(f"{name}: expected (n, d), (n, h, w), (n, h, w, c) or (n, c, h, w), {got}")
@@ -124,7 +121,9 @@ def from_arrays(
     y,classes = _codes(y, classes)
     apart = x_test is None
     if apart: x,y,x_test,y_test = _set_apart(x, y, classes, test_size, seed)
-    else: y_test = encode_labels(y_test, classes, codes=True)[0]
+    else:
+        x,x_test = _same_channels(x, as_samples(x_test, 'x_test'))
+        y_test = encode_labels(y_test, classes, codes=True)[0]
     return LabeledData(x, y, x_test, y_test, classes, name=name, hflip=hflip, clean_test=not apart)
 
 # %% ../nbs/00f_data.ipynb #0e6d6f53
@@ -135,6 +134,11 @@ def _codes(y, classes):
     if given or y.max()<len(y): return y,classes
     raise ValueError(f"labels go up to {y.max().item()}, with {len(y)} samples: "
                      "number the classes from 0, without gaps")
+
+def _same_channels(*xs):
+    "Images of which some are grey and some are not, all with three channels"
+    if not all(x.ndim==4 for x in xs) or len({x.shape[1] for x in xs})<2: return xs
+    return [x.expand(-1, 3, -1, -1).contiguous() for x in xs]
 
 def _set_apart(x, y, classes, test_size, seed):
     "Samples and labels of the train and of the test part"
@@ -233,14 +237,23 @@ def from_npz(
 
 # %% ../nbs/00f_data.ipynb #bd322195
 _test_names = 'test','valid','validation','val'
+_parts = re.compile(r'(train|test|validation|valid|val)(ing|s)?(?![a-z])', re.I)
+
+def part_of(
+    path, # A file or folder
+)->str: # 'train', 'test', 'valid', 'validation', 'val' or None
+    "Which part of a set the beginning of a name says: train-00000-of-1, test_2, val; but no word such as values"
+    found = _parts.match(Path(path).name)
+    return found and found[1].lower()
 
 def split_parts(
     paths:list, # Files or folders
-)->tuple: # Those of the train part, those of the test part
-    "Paths of the two parts by the beginning of their names; what has no such name is of the train part"
-    part = {p:first(o for o in ('train',*_test_names) if Path(p).stem.lower().startswith(o)) for p in paths}
+)->tuple: # Those of the train part, those of the test part, and what belongs to neither
+    "Paths by their parts. What has no such name is of the train part; validation is left out where there is a test part"
+    part = {p:part_of(p) for p in paths}
     test = first(o for o in _test_names if o in part.values())
-    return [p for p in paths if part[p] in ('train',None)],[p for p in paths if test and part[p]==test]
+    train,test = [p for p in paths if part[p] in ('train',None)],[p for p in paths if test and part[p]==test]
+    return train,test,[p for p in paths if p not in {*train,*test}]
 
 # %% ../nbs/00f_data.ipynb #f826118a
 def _keep(
@@ -257,7 +270,7 @@ def _keep(
         *arrays,classes = read()
         d = from_arrays(*arrays, **options|dict(classes=classes or options.get('classes')))
         return {k:getattr(d, k) for k in ('x_train','y_train','x_test','y_test')},d.classes
-    tensors,classes = cached(make, files, stem, *how, sorted(options.items()))
+    tensors,classes = cached(make, files, stem, 'as seen', *how, sorted(options.items()))
     return LabeledData(**tensors, classes=kwargs.get('classes') or classes, name=kwargs.get('name', stem),
                        hflip=kwargs.get('hflip', True), clean_test=clean_test)
 
@@ -273,10 +286,14 @@ def _read_parquet(files, image, label, size):
             for b in pf.iter_batches(8192, columns=[image,label]):
                 parts.append(_arrays(b.to_pandas(), image, label, str(f), Path(f).parent, size, start))
                 start += len(b)
-    if not parts: raise ValueError(f"{', '.join(map(str,files))}: no rows")
-    return *map(np.concatenate, zip(*parts)),classes
+    where = ', '.join(map(str,files))
+    if not parts: raise ValueError(f"{where}: no rows")
+    xs,ys = zip(*parts)
+    return join_images(xs, where) if xs[0].ndim>2 else np.concatenate(xs),np.concatenate(ys),classes
 
 # %% ../nbs/00f_data.ipynb #69413393
+def _parquet_files(path): return (p for p in files_below(path) if p.suffix.lower()=='.parquet')
+
 def from_parquet(
     path, # A file, or a folder of shards named train* and test* (or valid*, val*)
     image:str=None, # Column of images (default: 'image', 'img', ...)
@@ -286,8 +303,9 @@ def from_parquet(
 )->LabeledData:
     "`LabeledData` from parquet; decoded images are cached. Raises `ValueError` for a broken file or image"
     path = Path(path)
-    train,test = split_parts([path] if path.is_file() else sorted(path.rglob('*.parquet')))
+    train,test,rest = ([path],[],[]) if path.is_file() else split_parts(sorted(_parquet_files(path)))
     if not train: raise FileNotFoundError(f"no parquet file of a train part in {path}")
+    if rest: warn(f"{path}: left out {some_of([p.name for p in rest])}, as there is a test part")
     def read():
         *arrays,classes = _read_parquet(train, image, label, size)
         return *arrays,*(_read_parquet(test, image, label, size)[:2] if test else (None,None)),classes
@@ -302,24 +320,49 @@ def subfolders(
 
 def class_images(
     root, # root/CLASS/*.png
-)->list: # (file, class) for each image, in the order of the files
+)->tuple: # (file, class) for each image, in the order of the files; and sentences on what was left out
     "Images in class folders, at any depth"
-    return [(f,f.relative_to(root).parts[0]) for f in sorted(get_image_files(root)) if f.parent!=Path(root)]
+    root,found,other = Path(root),[],[]
+    for f in files_below(root):
+        ok = f.parent!=root and image_name(f) and (f.exists() or not f.is_symlink())
+        (found if ok else other).append(f)
+    return [(f,f.relative_to(root).parts[0]) for f in sorted(found)],_left_out(root, sorted(other))
+
+def _left_out(root, files):
+    "What was not read, by the reason, in sentences"
+    images,no_images = [[f for f in files if image_name(f)==o] for o in (True,False)]
+    loose,gone = [[f for f in images if (f.parent==root)==o] for o in (True,False)]
+    kinds = some_of(sorted({f.suffix or f.name for f in no_images}))
+    said = ((no_images,f'not called as images are ({kinds})'), (loose,'in no class folder'), (gone,'links that lead nowhere'))
+    return [f"{counted(len(o), 'file')} left out: {why}" for o,why in said if o]
 
 # %% ../nbs/00f_data.ipynb #6ab6063c
+def folder_parts(
+    path, # root/train/CLASS/*.png, or root/CLASS/*.png
+)->tuple: # Folders of class folders of the train part, of the test part, and folders that belong to neither
+    "The parts of a set in a folder. One with images in it is no part but a class"
+    def is_part(p): return _parts.fullmatch(p.name) and subfolders(p) and not any(image_name(o) for o in p.iterdir())
+    parts = [p for p in subfolders(path) if is_part(p)]
+    if 'train' not in map(part_of, parts): return [Path(path)],[],[]
+    train,test,rest = split_parts(parts)
+    return train,test,rest+[p for p in subfolders(path) if p not in parts]
+
 def from_folder(
-    path, # root/train/class/*.png with root/test/class/*.png (or valid, val), or root/class/*.png
+    path, # root/train/CLASS/*.png with root/test/CLASS/*.png (or valid, val), or root/CLASS/*.png
     size:int=None, # Resize images to size x size
     **kwargs # For `from_arrays`
 )->LabeledData:
     "`LabeledData` of class folders; decoded images are cached. Raises `FileNotFoundError` without images"
     path = Path(path)
-    subs = subfolders(path)
-    parts = split_parts(subs) if any(p.name.lower()=='train' for p in subs) else ([path],[])
-    train,test = [[o for root in part for o in class_images(root)] for part in parts]
+    *parts,rest = folder_parts(path)
+    read = [[class_images(root) for root in part] for part in parts]
+    train,test = [[o for found,_ in part for o in found] for part in read]
     if not train:
         raise FileNotFoundError(f"{path} has no images in class folders: "
                                 f"expected {path}/train/CLASS/*.png or {path}/CLASS/*.png")
+    said = [o for part in read for _,why in part for o in why]
+    if rest: said.append(f"beside the parts, {some_of([p.name for p in rest])} was not looked at")
+    if said: warn(f"{path}: {'; '.join(said)}")
     def arrays(found):
         if not found: return None,None
         return _arrays(pd.DataFrame(found, columns=['image','label']), 'image', 'label', str(path), '', size)
@@ -420,7 +463,7 @@ def local_path(
     for r in data_roots(root):
         if (p := _find_torchvision(name, r)): return p
         d = r/name
-        if d.is_dir() and (any(d.rglob('*.parquet')) or (d/'train').is_dir()): return d
+        if d.is_dir() and (any(_parquet_files(d)) or (d/'train').is_dir()): return d
         if (p := first(p for p in (r/f'{name}.npz', d/f'{name}.npz') if p.exists())): return p
 
 # %% ../nbs/00f_data.ipynb #91104b9f
@@ -466,7 +509,7 @@ def _load_named(name, root):
 def _load_path(path, **kwargs):
     if not path.exists():
         raise FileNotFoundError(f"{str(path)!r} is neither a known set ({', '.join(_sets)}) nor a file or folder")
-    if path.suffix=='.npz': return from_npz(path, **kwargs)
-    if path.suffix=='.parquet' or path.is_dir() and any(path.rglob('*.parquet')): return from_parquet(path, **kwargs)
+    if path.suffix.lower()=='.npz': return from_npz(path, **kwargs)
+    if path.suffix.lower()=='.parquet' or path.is_dir() and any(_parquet_files(path)): return from_parquet(path, **kwargs)
     if path.is_dir(): return from_folder(path, **kwargs)
     raise ValueError(f"{path}: expected .npz, .parquet, or a folder of images or parquet files")

@@ -17,7 +17,7 @@ from fastai.data.transforms import IntToFloatTensor,Normalize
 from .files import atomic_path,load_tensors,save_tensors
 from .checks import as_numpy,check_features,check_k,check_lengths,encode_labels
 from .messages import counted
-from .images import open_image
+from .images import as_seen,open_image
 from .loaders import TensorDL
 from .features import LoaderInputs,extract_features,find_head,plain_loader
 from .backbones import backbones,mlp
@@ -299,7 +299,7 @@ def to_knet(self:Learner,
 def _as_array(o, channels):
     "An image as an array; of a file or an image of PIL it has the channels that the network takes"
     if not isinstance(o, (str,Path,bytes,dict,PIL.Image.Image)): return as_numpy(o)
-    return np.asarray(open_image(o).convert('L' if channels==1 else 'RGB'))
+    return np.asarray(as_seen(open_image(o)).convert('L' if channels==1 else 'RGB'))
 
 def _stack(images, shape):
     arrays = [_as_array(o, shape[0]) for o in images]

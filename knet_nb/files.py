@@ -6,10 +6,10 @@ Docs: https://knet-nb.github.io/knet_nb/files.html.md"""
 
 # %% auto #0
 __all__ = ['atomic_path', 'write_whole', 'checksum', 'save_tensors', 'load_tensors', 'key_of', 'content_key', 'OutOfTime',
-           'Stage', 'Stages', 'cache_home', 'cached']
+           'Stage', 'Stages', 'files_below', 'cache_home', 'cached']
 
 # %% ../nbs/00_files.ipynb #3c8541e4
-import hashlib,inspect,json,os,tempfile,time
+import errno,hashlib,inspect,json,os,secrets,time
 from contextlib import ExitStack,contextmanager,suppress
 from dataclasses import dataclass,is_dataclass
 from fastai.basics import *
@@ -28,15 +28,22 @@ def atomic_path(
     for old in path.parent.glob(f'.{path.name}.*.tmp{path.suffix}') if sweep else (): # no longer written to after a day
         with suppress(OSError):
             if time.time()-old.stat().st_mtime>86400: old.unlink()
-    fd,tmp = tempfile.mkstemp(prefix=f'.{path.name}.', suffix=f'.tmp{path.suffix}', dir=path.parent)
-    os.close(fd)
-    tmp = Path(tmp)
+    tmp = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.tmp{path.suffix}')
     try:
         yield tmp
-        umask = os.umask(0); os.umask(umask)
-        tmp.chmod(0o666&~umask) # mkstemp makes it private
+        _sync(tmp)
         os.replace(tmp, path)
+        _sync(path.parent)
     finally: tmp.unlink(missing_ok=True)
+
+def _sync(path):
+    "Waits until a file or a folder's list of names is on the disk, so that no loss of power can undo it"
+    try: fd = os.open(path, os.O_RDONLY)
+    except PermissionError: return # Windows opens no folder
+    try: os.fsync(fd)
+    except OSError as e:
+        if e.errno!=errno.EINVAL: raise # not every network drive can
+    finally: os.close(fd)
 
 # %% ../nbs/00_files.ipynb #c3728150
 def write_whole(
@@ -69,7 +76,9 @@ def save_tensors(
     "Tensors and metadata in one safetensors file, with a checksum of the tensors, written whole or not at all"
     tensors = {k:v.detach().cpu().contiguous() for k,v in tensors.items()}
     meta = json.dumps(meta)
-    with atomic_path(path) as tmp: save_file(tensors, tmp, metadata=dict(knet_nb=f'{checksum(tensors, meta)} {meta}'))
+    with atomic_path(path) as tmp:
+        try: save_file(tensors, tmp, metadata=dict(knet_nb=f'{checksum(tensors, meta)} {meta}'))
+        except SafetensorError as e: raise OSError(f"{path} cannot be written: {e}") from None
 
 # %% ../nbs/00_files.ipynb #80df91f1
 def load_tensors(
@@ -188,6 +197,39 @@ def get(self:Stages,
     self.say(f"{name}: {meta['seconds']:.1f} s")
     return self._load(name, key)
 
+# %% ../nbs/00_files.ipynb #f0a10003
+def files_below(
+    root, # A folder
+): # Paths, one by one
+    "Files at any depth that are not hidden. Links are followed, but each real file comes once; those that lead nowhere come too"
+    seen,links,todo,linked = set(),[],[str(root)],[]
+    while todo or linked:
+        if not todo: todo,linked = sorted(linked, reverse=True),[] # a link's turn comes when all else has been seen
+        at = todo.pop()
+        if (key := _inode(at)) in seen: continue
+        seen.add(key)
+        with os.scandir(at) as found: entries = [e for e in found if e.name[0]!='.']
+        for e in entries:
+            if e.is_dir(): (linked if e.is_symlink() else todo).append(e.path)
+            elif e.is_symlink(): links.append(e.path)
+            elif e.is_file(): yield Path(e.path) # no pipe
+    yield from _new_files(sorted(links), seen)
+
+# %% ../nbs/00_files.ipynb #f0a10004
+def _inode(path):
+    st = os.stat(path)
+    return st.st_dev,st.st_ino
+
+def _new_files(links, seen):
+    "Links to files that are in none of the folders seen, each file once"
+    came = set()
+    for o in links:
+        real = Path(os.path.realpath(o))
+        listed = real.is_file() and real.name[0]!='.' and _inode(real.parent) in seen
+        if listed or real in came or real.exists() and not real.is_file(): continue
+        came.add(real)
+        yield Path(o)
+
 # %% ../nbs/00_files.ipynb #dac7fa9c
 def cache_home()->Path:
     "Where downloads and decoded images are kept: `KNET_CACHE`, or ~/.cache/knet_nb"
@@ -204,12 +246,18 @@ def cached(
     ids = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in map(Path,files)]
     key = hashlib.blake2b(repr((ids,how)).encode(), digest_size=10).hexdigest()
     path = cache_home()/'decoded'/f'{name}-{key}.safetensors'
-    with suppress(FileNotFoundError,ValueError):
+    try:
         tensors,meta = load_tensors(path)
         return tensors,meta['classes']
+    except (FileNotFoundError,ValueError): pass # a new set, or a damaged file
+    except OSError as e:
+        _no_cache(name, path, 'read from', e)
+        return make()
     tensors,classes = make()
     try: save_tensors(path, tensors, classes=list(map(str,classes)))
-    except OSError as e:
-        warn(f"decoded images of {name} could not be kept in {path.parent} ({e}): "
-             "set KNET_CACHE to a folder that can be written")
+    except OSError as e: _no_cache(name, path, 'kept in', e)
     return tensors,classes
+
+def _no_cache(name, path, what, e):
+    warn(f"decoded images of {name} could not be {what} {path.parent} ({e}): "
+         "set KNET_CACHE to a folder of your own")

@@ -12,7 +12,8 @@ __all__ = ['BatchAug', 'PadCrop', 'HFlip', 'Cutout', 'TensorVector', 'TensorItem
 from fastai.basics import *
 from fastai.data.transforms import Category,IntToFloatTensor,Normalize
 from fastai.vision.core import TensorImageBW
-from .checks import check_distributions,check_labels,check_lengths
+from .checks import as_numpy,check_distributions,check_labels,check_lengths
+from .images import stack_images
 from .data import LabeledData,as_samples
 
 # %% ../nbs/00g_loaders.ipynb #c96b66f8
@@ -224,6 +225,14 @@ def train_eval(self:TensorDataLoaders,
     ds = self.train.dataset
     return self._like_valid(ds.x, ds.y, ds.vocab, bs)
 
+# %% ../nbs/00g_loaders.ipynb #0a7c0001
+@patch
+def _stack(self:TensorDataLoaders, items):
+    "New samples, one by one, as an array; images as they are seen, with the channels that training samples have"
+    shape = self.train.dataset.x.shape
+    if len(shape)==2: return np.stack([as_numpy(o) for o in items])
+    return stack_images(items, 'items', mode='L' if shape[1]==1 else 'RGB')
+
 # %% ../nbs/00g_loaders.ipynb #8f52d0b3
 @patch
 def test_dl(self:TensorDataLoaders,
@@ -234,7 +243,7 @@ def test_dl(self:TensorDataLoaders,
 )->TensorDL:
     "Batches of new samples, normalised, not augmented. Raises `ValueError` for another shape than that of training samples"
     x,y = items if with_labels else (items,None)
-    if isinstance(x, (list,tuple,L)): x = np.stack([np.asarray(o) for o in x])
+    if isinstance(x, (list,tuple,L)): x = self._stack(x)
     x = as_samples(x, 'items')
     new,known = [tuple(o.shape[1:]) for o in (x,self.train.dataset.x)]
     if new!=known: raise ValueError(f"items have shape {new}, the training samples {known}")

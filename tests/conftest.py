@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault('MPLBACKEND', 'Agg')
+if (n := int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 0))): # workers share the cores, or they wait for each other
+    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, os.cpu_count()//n)))
 
 @pytest.fixture(scope='session')
 def root(): return Path(__file__).resolve().parent.parent

@@ -8,7 +8,7 @@ Docs: https://knet-nb.github.io/knet_nb/decisions.html.md"""
 __all__ = ['kinds', 'columns', 'step_lines', 'split_steps', 'held', 'OwnFile', 'head_line', 'check_head', 'Decisions']
 
 # %% ../../nbs/08e_decisions.ipynb #3c8541e4
-import csv,errno,hashlib,io,os
+import csv,hashlib,io,os
 from contextlib import contextmanager,suppress
 from fastai.basics import *
 from ..files import atomic_path
@@ -44,15 +44,12 @@ def split_steps(
 # %% ../../nbs/08e_decisions.ipynb #c4b984aa
 @contextmanager
 def held(folder):
-    "Others that ask for the folder wait. When the block ends without an error, the folder's entries are on the disk"
+    "Others that ask for the folder wait"
     if fcntl is None: yield; return # Windows does this by itself, or not at all
     fd = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError): fcntl.flock(fd, fcntl.LOCK_EX) # not every network drive can
         yield
-        try: os.fsync(fd)
-        except OSError as e:
-            if e.errno!=errno.EINVAL: raise # nor this
     finally: os.close(fd)
 
 # %% ../../nbs/08e_decisions.ipynb #0c3a74f9
@@ -79,8 +76,7 @@ class OwnFile:
                 what = 'made' if self.seen is None else 'removed' if now is None else 'changed'
                 raise OSError(f"{self.path} was {what} by another program meanwhile: "
                               "make the LabelCleaner again, it reads the file")
-            with atomic_path(self.file, sweep=not self.written) as tmp, open(tmp, 'wb') as f:
-                f.write(data); f.flush(); os.fsync(f.fileno())
+            with atomic_path(self.file, sweep=not self.written) as tmp: tmp.write_bytes(data)
         self.seen,self.written = data,True
 
 # %% ../../nbs/08e_decisions.ipynb #71953181

@@ -9,17 +9,17 @@ __all__ = ['fixes', 'Samples', 'column_kinds', 'number_classes', 'match_columns'
            'decode_images', 'read_folder', 'read_table', 'check_data', 'read_samples', 'fix_labels', 'mark_column']
 
 # %% ../../nbs/08b_samples.ipynb #3c8541e4
-import fnmatch,json,os
+import fnmatch,json
 from contextlib import suppress
 from dataclasses import dataclass,field
 import pyarrow as pa,pyarrow.parquet as pq
 from fastai.basics import *
-from fastai.data.transforms import image_extensions
-from ..files import cached
+from ..files import cached,files_below
 from ..checks import check_features,check_missing,encode_labels
 from ..messages import counted,did_you_mean,reasons,shown_as,some_of
-from ..images import open_image,stack_images
-from ..data import as_samples,class_images,label_columns,parquet_classes,pick_column,reading,subfolders
+from ..images import image_name,image_size,open_image,stack_images
+from knet_nb.data import (as_samples,class_images,folder_parts,label_columns,parquet_classes,pick_column,
+    reading)
 
 # %% ../../nbs/08b_samples.ipynb #07349ca2
 @dataclass
@@ -74,8 +74,6 @@ def _column(t, name): return t[name].to_pandas() if isinstance(t, pa.Table) else
 
 def _filled(col): return col[col.notna()&~col.astype(str).str.strip().str.lower().isin(_missing)] # rows with a value
 
-def _like_image(path): return Path(path).suffix.lower() in image_extensions
-
 # %% ../../nbs/08b_samples.ipynb #042ea136
 def column_kinds(
     table, # A pyarrow table, or a frame of strings (csv)
@@ -87,7 +85,7 @@ def column_kinds(
 def _text_kind(col):
     if not len(col): return 'other'
     if col.iloc[0].lstrip().startswith('['): return 'vector'
-    if _like_image(col.iloc[0]): return 'image'
+    if image_name(col.iloc[0]): return 'image'
     return 'number' if pd.to_numeric(col, errors='coerce').notna().all() else 'other'
 
 # %% ../../nbs/08b_samples.ipynb #48d7eb5b
@@ -100,7 +98,7 @@ def _arrow_kind(t, col):
     if ts.is_binary(t) or ts.is_large_binary(t) or ts.is_struct(t) and any(f.name=='bytes' for f in t): return 'image'
     if not (ts.is_string(t) or ts.is_large_string(t)): return 'other'
     v = first(o.as_py() for o in col if o.is_valid and o.as_py())
-    return 'image' if v and _like_image(v) else 'other'
+    return 'image' if v and image_name(v) else 'other'
 
 # %% ../../nbs/08b_samples.ipynb #2db14fe2
 def number_classes(
@@ -254,7 +252,7 @@ def vector_column(
 def _pick_size(cells, folder):
     "None for images of one size of at most 128 pixels a side, else 64"
     def one(c):
-        with suppress(Exception): return open_image(c, folder).size
+        with suppress(Exception): return image_size(c, folder)
     sizes = {s for s in parallel(one, cells, threadpool=True, progress=False) if s}
     return None if len(sizes)<=1 and max(max(sizes, default=(0,0)))<=128 else 64
 
@@ -293,7 +291,7 @@ def _learn_from_images(s, files, size, skip_broken, column=None):
     def make():
         x,ok = decode_images(cells, names, s.folder, size, skip_broken)
         return dict(x=as_samples(x, 'images'), ok=torch.as_tensor(ok)),[]
-    tensors,_ = cached(make, files, f'clean-{s.path.stem}', names, column, size, skip_broken)
+    tensors,_ = cached(make, files, f'clean-{s.path.stem}', 'as seen', names, column, size, skip_broken)
     s.x = tensors['x']
     _keep_rows(s, tensors['ok'].numpy())
     h,w = s.x.shape[2:]
@@ -317,17 +315,10 @@ def _keep_rows(s, ok):
 def _not_used(s): return f'; not used: {reasons(s.unused)}' if s.unused else ''
 
 # %% ../../nbs/08b_samples.ipynb #4e472f65
-def _has_images(root):
-    "Is there an image in a class folder? Looks no further than the first"
-    for at,folders,names in os.walk(root, followlinks=True):
-        folders[:] = [o for o in folders if not o.startswith('.')]
-        if Path(at)!=root and any(_like_image(o) and not o.startswith('.') for o in names): return True
-    return False
-
 def _class_root(path):
     "The folder of class folders: `path` or its `train`. Raises `FileNotFoundError` without an image in one"
-    root = first(p for p in subfolders(path) if p.name.lower()=='train' and subfolders(p)) or path
-    if _has_images(root): return root
+    root = folder_parts(path)[0][0]
+    if any(f.parent!=root and image_name(f) and f.exists() for f in files_below(root)): return root
     raise FileNotFoundError(f"{path} has no images in class folders: expected {path}/CLASS/*.png. "
                             "For a table, name its .csv or .parquet file")
 
@@ -340,12 +331,14 @@ def read_folder(
     "Images in class folders, by path. Raises `FileNotFoundError` without any, `ValueError` for broken ones"
     path = Path(path)
     root = _class_root(path)
-    files,labels = zip(*class_images(root))
+    found,left_out = class_images(root)
+    files,labels = zip(*found)
     names = [f.relative_to(path).as_posix() for f in files]
     y,classes = encode_labels(labels)
     ids = pd.DataFrame(dict(path=pd.Series(names, dtype=object)))
     s = Samples(path, ids, y.numpy(), classes, np.arange(len(y)), images=names)
     if root!=path: s.notes.append(f"Only the part {root.name}/ was looked at")
+    s.notes += left_out
     return _learn_from_images(_check_classes(s), files, size, skip_broken)
 
 # %% ../../nbs/08b_samples.ipynb #6c49f2b8
