@@ -19,7 +19,7 @@ from .checks import as_numpy,check_features,check_k,check_lengths,encode_labels
 from .messages import counted
 from .images import as_seen,open_image
 from .loaders import TensorDL
-from .features import LoaderInputs,extract_features,find_head,plain_loader
+from .features import LoaderInputs,check_order,extract_features,find_head,plain_loader
 from .backbones import backbones,mlp
 from .neighbors import choose_k,nearest,neighbor_labels,with_self
 from .knet import KNet,fit_knet
@@ -107,11 +107,14 @@ class DeployedKNet(nn.Module):
         k:int=None, # Used where none is given (default: kNet's `default_k`)
         stats:tuple=None, # (mean, std) that raw samples are normalised by; None: they come as the network takes them
         div:float=None, # Raw samples are images that are divided by this if they are uint8
+        size:tuple=None, # (h, w) to which images are resized before they are normalised
+        fit:tuple=None, # How files and PIL images come to their shape: method and padding of fastai's `Resize`
     ):
         super().__init__()
         if len(classes)!=knet.n_classes:
             raise ValueError(f"{len(classes)} class names, but kNet has {knet.n_classes} classes")
         self.features,self.knet,self.shape,self.div,self.normalize = features,knet,tuple(shape),div,stats is not None
+        self.size,self.fit = size and tuple(size),fit and tuple(fit)
         plain = [o.item() if hasattr(o,'item') else o for o in classes]
         self.classes = [c if isinstance(c, (str,int)) else str(c) for c in plain]
         for n,v in zip(('mean','std'), stats or (torch.zeros(1), torch.ones(1))):
@@ -152,6 +155,12 @@ def input_kinds(self:DeployedKNet)->dict: # Type: words
     if self.normalize: return dict(float32='float samples, not normalised')
     return dict(float32='float batches as the DataLoaders of the training give them')
 
+def _resized(x, size):
+    "As fastai's batch transforms do it: bilinear; by area first, where more than half of the pixels go"
+    less = min(a/b for a,b in zip(x.shape[-2:], size))/2
+    if less>1: x = F.interpolate(x, scale_factor=1/less, mode='area', recompute_scale_factor=True)
+    return F.interpolate(x, size=size, mode='bilinear', align_corners=True)
+
 @patch
 def prepare(self:DeployedKNet,
     x:Tensor, # (b, *shape) samples
@@ -162,6 +171,7 @@ def prepare(self:DeployedKNet,
         raise ValueError(f"this kNet takes {' or '.join(self.input_kinds.values())}, got {x.dtype}")
     if isinstance(x, TensorBase): x = x.as_subclass(Tensor) # not always: torch.export stumbles over it
     x = x.float() if x.is_floating_point() else x.float()/self.div
+    if self.size: x = _resized(x, self.size)
     return (x-self.mean)/self.std if self.normalize else x
 
 # %% ../nbs/08a_deploy.ipynb #3239d05e
@@ -181,7 +191,7 @@ def _how_to_fit(self:DeployedKNet, x):
                 "(PIL images and paths are converted by predict)")
     h,w = x.shape[1:3] if x.shape[-1] in (1,3,4) else x.shape[2:]
     return (f"these images are {h} high and {w} wide, it was trained on {high} x {wide}: "
-            f"resize them as the training did, such as [PILImage.create(f).resize(({wide},{high})) for f in files]")
+            "give the files or PIL images themselves, which predict resizes, or resize them as the training did")
 
 # %% ../nbs/08a_deploy.ipynb #7b52bec8
 @patch
@@ -221,50 +231,65 @@ def _raw_batch(dl):
 
 # %% ../nbs/08a_deploy.ipynb #725e2403
 def _normalization(dl):
-    "(mean, std), and what uint8 images are divided by, as the batch transforms of a loader do it"
+    "What the batch transforms of a loader do: (mean, std), what uint8 images are divided by, their shape, and a new size"
     fs = list(dl.after_batch.fs) if hasattr(dl, 'after_batch') else []
-    if not fs: return None,None
+    if not fs: return {}
     norm = next((f for f in fs if isinstance(f, Normalize)), None)
     stats = tuple(torch.as_tensor(o).cpu().float() for o in ((norm.mean,norm.std) if norm else ([0],[1])))
     raw,want = _raw_batch(dl)
     div = None if raw.is_floating_point() else next((f.div for f in fs if isinstance(f, IntToFloatTensor)), 0) or 1.
-    got = (raw.float()/(div or 1)-stats[0])/stats[1]
-    if got.shape==want.shape and torch.allclose(got, want, atol=1e-4): return stats,div
+    got,size = raw.float()/(div or 1),tuple(want.shape[2:]) if raw.shape[2:]!=want.shape[2:] else None
+    if size: got = _resized(got, size)
+    got = (got-stats[0])/stats[1]
+    if got.shape==want.shape and torch.allclose(got, want, atol=1e-3):
+        return dict(stats=stats, div=div, shape=raw.shape[1:], size=size, fit=_fit_of(dl, raw))
     names = ', '.join(type(f).__name__ for f in fs)
-    raise ValueError(f"the batch transforms ({names}) do more to a batch than scale and normalise it, so they cannot be "
+    raise ValueError(f"the batch transforms ({names}) do more to a batch than scale, resize and normalise it, so they cannot be "
                      "baked in: pass normalize=False, and give the module batches that have been through them")
 
-# %% ../nbs/08a_deploy.ipynb #04539016
-def _check_order(dl):
-    "Raises `ValueError` for what is no loader, or none that reads all samples in order"
-    if not hasattr(dl, 'dataset'):
-        raise ValueError(f"dl must be a loader of inputs and labels, got {type(dl).__name__}: "
-                         "learn.dls.test_dl((x, y), with_labels=True) makes one of tensors, "
-                         "dls.test_dl(files, with_labels=True) of files")
-    mixed = isinstance(getattr(dl, 'sampler', None), torch.utils.data.RandomSampler) or getattr(dl, 'shuffle', False)
-    if mixed or getattr(dl, 'drop_last', False):
-        raise ValueError("dl shuffles or leaves samples out: give one that reads all in order, such as "
-                         "dl.new(shuffle=False, drop_last=False). For the training samples leave dl= out")
+# %% ../nbs/08a_deploy.ipynb #0de10001
+def _fit_of(dl, raw):
+    "How a loader brings images to their size: method and padding of fastai's `Resize`; None if it does something else"
+    if raw.ndim!=4: return
+    if isinstance(dl, TensorDL): return 'squish','zeros' # as `stack_images`
+    last = ([f for f in getattr(dl, 'after_item', ()) if hasattr(f, 'size')] or [None])[-1]
+    if type(last).__name__=='Resize' and last.size[::-1]==tuple(raw.shape[2:]): return str(last.method),str(last.pad_mode)
 
-def _read(learn, dl, k_max, labels, layer, normalize, classes, progress):
+# %% ../nbs/08a_deploy.ipynb #04539016
+def _check_loader(dl):
+    "Raises `ValueError` for what is no loader, or none that reads all samples in order"
+    if hasattr(dl, 'dataset'): return check_order(dl)
+    raise ValueError(f"dl must be a loader of inputs and labels, got {type(dl).__name__}: "
+                     "learn.dls.test_dl((x, y), with_labels=True) makes one of tensors, "
+                     "dls.test_dl(files, with_labels=True) of files")
+
+def _read(learn, dl, labels, layer, normalize, classes, progress):
     "A batch, features and labels of all samples of a loader, class names and normalisation"
     inputs = LoaderInputs(dl)
-    n = inputs.n
-    if n<2:
-        raise ValueError(f"the loader has {n} samples: give the learner its DataLoaders again if it comes from an export")
-    check_k(k_max, n-1, 'k_max', f", as {n} samples have at most {n-1} neighbours")
+    if inputs.n<2:
+        raise ValueError(f"the loader has {counted(inputs.n, 'sample')}: "
+                         "give the learner its DataLoaders again if it comes from an export")
     xb = first(inputs).as_subclass(Tensor)[:2]
-    norm = _normalization(dl) if normalize else (None,None)
+    norm = _normalization(dl) if normalize else {}
     feats,outs = extract_features(learn.model, inputs, layer, bf16=False, logits=True, progress=progress)
     classes = ifnone(classes, _classes_of(learn.dls, outs))
-    y = _labels_of(inputs.ys, labels, classes)
+    y = _labels_of(inputs.ys, _of_part(labels, dl.dataset), classes)
     check_lengths(feats, y)
     return xb,feats,y,classes,norm
+
+def _of_part(labels, ds):
+    "Labels of a data set of which the loader reads a part (`torch.utils.data.Subset`)"
+    rows = getattr(ds, 'indices', None)
+    return labels if labels is None or rows is None or len(labels)!=len(ds.dataset) else np.asarray(labels)[rows]
 
 # %% ../nbs/08a_deploy.ipynb #dcecd9b2
 def _fit(feats, y, n_classes, k, k_max, metric, include_self, device, progress, **kwargs):
     "kNet of features and labels, and k, chosen if there is none"
-    ids = nearest(feats, k=k_max, metric=metric, device=device, progress=progress or None)[1].cpu()
+    most = len(y)-1+include_self
+    if k_max>most: warn(f"k_max is lowered from {k_max} to {most}, as {len(y)} samples have no more neighbours")
+    k_max = min(k_max, most)
+    if k is not None: check_k(k, k_max)
+    ids = nearest(feats, k=min(k_max, len(y)-1), metric=metric, device=device, progress=progress or None)[1].cpu()
     nl = neighbor_labels(ids, y)
     if k is None: k = choose_k(nl, y, n_classes)
     if include_self: nl = with_self(nl, y)[:,:k_max]
@@ -275,7 +300,7 @@ def _fit(feats, y, n_classes, k, k_max, metric, include_self, device, progress, 
 @delegates(fit_knet, but=['n_classes','nbr_labels','fixed_k','device'])
 def to_knet(self:Learner,
     k:int=None, # Used where none is given (default: the k whose votes agree best with the labels, `choose_k`)
-    k_max:int=101, # Largest k, below the number of samples
+    k_max:int=101, # Largest k; with fewer neighbours it is lowered, and that is said
     dl=None, # Loader, in order, of the samples that neighbours and kNet are made of (default: the training samples)
     labels=None, # (n,) codes or class names of these samples, in the order of their data set (default: the loader's)
     layer:str=None, # Module whose output is the feature vector (default: what enters the last linear layer)
@@ -288,21 +313,30 @@ def to_knet(self:Learner,
     **kwargs
 )->DeployedKNet: # In eval mode, on the CPU; the learner and the random state are left as they were
     "Features of the samples, their neighbours, kNet: all in one module. Raises `ValueError` for what does not fit"
-    if dl is not None: _check_order(dl)
+    check_k(k_max, 2**31, 'k_max')
+    if dl is not None: _check_loader(dl)
     with no_random(seed),(plain_loader(self.dls) if dl is None else nullcontext(dl)) as dl:
-        xb,feats,y,classes,norm = _read(self, dl, k_max, labels, layer, normalize, classes, progress)
+        xb,feats,y,classes,norm = _read(self, dl, labels, layer, normalize, classes, progress)
         device = next(self.model.parameters()).device
         knet,k = _fit(feats, y, len(classes), k, k_max, metric, include_self, device, progress, seed=seed, **kwargs)
-        return DeployedKNet(feature_net(self.model, xb.to(device), layer).cpu(), knet, classes, xb.shape[1:], k, *norm)
+        net = feature_net(self.model, xb.to(device), layer).cpu()
+        return DeployedKNet(net, knet, classes, k=k, **dict(shape=xb.shape[1:])|norm)
 
 # %% ../nbs/08a_deploy.ipynb #1f437440
-def _as_array(o, channels):
-    "An image as an array; of a file or an image of PIL it has the channels that the network takes"
+def _as_array(o, shape, fit):
+    "An image as an array; of a file or an image of PIL it has the channels and the size that the network takes"
     if not isinstance(o, (str,Path,bytes,dict,PIL.Image.Image)): return as_numpy(o)
-    return np.asarray(as_seen(open_image(o)).convert('L' if channels==1 else 'RGB'))
+    im = as_seen(open_image(o)).convert('L' if shape[0]==1 else 'RGB')
+    return np.asarray(im if fit is None or len(shape)!=3 or im.size==shape[:0:-1] else _fitted(im, shape[1:], *fit))
 
-def _stack(images, shape):
-    arrays = [_as_array(o, shape[0]) for o in images]
+def _fitted(im, size, method, pad_mode):
+    "The image as fastai's `Resize` gives it to a network that predicts"
+    from fastai.vision.augment import Resize
+    from fastai.vision.core import PILImage
+    return Resize(size, method=method, pad_mode=pad_mode)(PILImage.create(im), split_idx=1)
+
+def _stack(images, shape, fit):
+    arrays = [_as_array(o, shape, fit) for o in images]
     sizes = sorted({a.shape for a in arrays})
     if len(sizes)==1: return np.stack(arrays)
     takes = f"this kNet takes {'x'.join(map(str,shape))}"
@@ -315,7 +349,7 @@ def as_batch(self:DeployedKNet,
 )->Tensor: # (n, *shape)
     "Samples as a batch that the module takes. Raises `ValueError` for NaN, and for float images outside [0, 1]"
     if isinstance(images, (str,Path,PIL.Image.Image)): images = [images]
-    if isinstance(images, (list,tuple,L)): images = _stack(images, self.shape)
+    if isinstance(images, (list,tuple,L)): images = _stack(images, self.shape, self.fit)
     x = self._channels_first(check_features(images, 'images').as_subclass(Tensor))
     if self.div and x.is_floating_point() and (x.min()<-1e-3 or x.max()>255/self.div+1e-3):
         raise ValueError(f"float images must lie in [0, {255/self.div:g}], found {x.min():.3g} to {x.max():.3g}: "
@@ -357,7 +391,7 @@ def predict(self:DeployedKNet,
     return np.asarray(self.classes)[self.predict_proba(images, ks, bs).argmax(-1).numpy()]
 
 # %% ../nbs/08a_deploy.ipynb #3f5dfe38
-_parts = 'classes','shape','k','div','normalize'
+_parts = 'classes','shape','k','div','normalize','size','fit'
 
 @patch
 def save(self:DeployedKNet,
@@ -393,7 +427,7 @@ def _rebuild(c, tensors, body):
     with torch.device('meta'): knet = KNet(**c['knet'])
     stats = (tensors['mean'],tensors['std']) if c['normalize'] else None
     features = FeatureNet(_build(c['recipe']) if body is None else body, c['at'], c['how'], c['recipe'])
-    res = DeployedKNet(features, knet, c['classes'], c['shape'], c['k'], stats, c['div'])
+    res = DeployedKNet(features, knet, c['classes'], c['shape'], c['k'], stats, c['div'], c['size'], c['fit'])
     tensors = {n:v.clone() for n,v in tensors.items()} # a file's lie anywhere in memory, which shows in the last digit
     res.load_state_dict(tensors, assign=True)
     return res.eval()
@@ -482,10 +516,18 @@ def export(self:DeployedKNet,
     with atomic_path(path) as tmp:
         run = _writers[path.suffix](program, tmp, meta)
         ends = [(x,torch.tensor(o)) for o in (1,m.knet.k_max) if any_k]
-        for a in [(x,*more),(x[:1],*more),*ends]: _check_same(run(*a), m(*a), path.name)
+        for a in [(x,*more),(x[:1],*more),*ends]: _check_same(m, a, run(*a), path.name)
 
-def _check_same(p, want, name):
+def _check_same(m, a, p, name):
+    "Raises `RuntimeError` if the probabilities differ from the module's by more than rounding can"
+    want = m(*a)
     err = (p-want).abs().max().item()
-    if err<=1e-5: return
+    if err<=1e-5 or err<=8*_rounding(m, *a): return
     raise RuntimeError(f"{name} is not written: its probabilities differ from the module's by up to {err:.2g} "
                        f"(batch of {len(want)})")
+
+def _rounding(m, x, k=None):
+    "By how much the module's probabilities differ from those on features in double precision"
+    exact = deepcopy(m.features).double()(m.prepare(x).double()).float()
+    at = lambda f: m.knet(f, m.k if k is None else m._check_k(k)).softmax(-1)
+    return (at(m.features(m.prepare(x)))-at(exact)).abs().max().item()

@@ -3,7 +3,7 @@ import importlib.util,json,random,subprocess,sys,threading
 import numpy as np,PIL.Image,pytest,torch
 from copy import deepcopy
 from pathlib import Path
-from fastai.basics import CrossEntropyLossFlat,DataLoaders,Datasets,Learner,TensorCategory
+from fastai.basics import CrossEntropyLossFlat,DataLoaders,Datasets,Learner,TensorCategory,Transform
 from fastai.data.block import MultiCategoryBlock,RegressionBlock
 from fastai.data.transforms import Normalize,get_image_files
 from fastai.vision.augment import RandTransform,RandomResizedCropGPU,Resize,aug_transforms
@@ -120,7 +120,10 @@ def test_labels(learn20, images):
         with pytest.raises(ValueError, match=why): learn20.to_knet(labels=bad, **small)
     named = learn20.to_knet(classes=range(10), include_self=True, hidden=8, metric='cosine', **small)
     assert named.classes==list(range(10)) and named.knet.hidden==8
-    with pytest.raises(ValueError, match='at most 99 neighbours'): learn20.to_knet()
+    with pytest.warns(UserWarning, match='k_max is lowered from 101 to 99, as 100 samples have no more neighbours'): many = learn20.to_knet(epochs=2)
+    assert many.knet.k_max==99
+    for k_max in (0,-1,2.5,None): # and no number is taken for another
+        with pytest.raises(ValueError, match='k_max must be a whole number'): learn20.to_knet(k_max=k_max)
     with pytest.raises(ValueError, match=r'whole number in \[1, 15\], got 16'): learn20.to_knet(k=16, **small)
 
 def test_vectors(tmp_path):
@@ -152,9 +155,13 @@ def test_loaders_of_torch():
     with torch.no_grad(): want = knet.knet(extract_features(learn.model.eval(), ds.tensors[0], bf16=False), knet.k).softmax(1)
     assert torch.allclose(knet.predict_proba(ds.tensors[0].to(next(knet.parameters()).device)), want, atol=1e-5)
 
+class Negative(Transform):
+    order = 50
+    def encodes(self, x:TensorImage): return 1-x
+
 def test_batches_that_cannot_be_baked_in(folder):
-    learn = vision(folder, [RandomResizedCropGPU(24), Normalize.from_stats(*imagenet_stats, cuda=False)])
-    with pytest.raises(ValueError, match='RandomResizedCropGPU.*normalize=False'): learn.to_knet(**small)
+    learn = vision(folder, [RandomResizedCropGPU(24), Negative(), Normalize.from_stats(*imagenet_stats, cuda=False)])
+    with pytest.raises(ValueError, match='RandomResizedCropGPU.*Negative.*do more to a batch.*normalize=False'): learn.to_knet(**small)
     knet = learn.to_knet(normalize=False, **small)
     assert knet.shape==(3,24,24) and knet.predict_proba(learn.dls.valid.one_batch()[0]).shape==(16,3)
     bare = vision(folder, []).to_knet(**small) # fastai divides by 255 in any case
@@ -176,7 +183,7 @@ def test_targets_and_inputs_that_do_not_fit(folder):
 @pytest.mark.parametrize('bad,why', [
     (torch.zeros(2,3,32,31).byte(), r'\(n, 3, 32, 32\), got \(2, 3, 32, 31\)'), (torch.zeros(3,32,32).byte(), r'got \(3, 32, 32\)'), (torch.zeros(2,1,32,32).byte(), r'got \(2, 1, 32, 32\)'),
     (torch.zeros(2,3,32,32).long(), 'got torch.int64'), (torch.full((2,3,32,32), -2.), r'lie in \[0, 1\], found -2'), (torch.full((2,3,32,32), 200.), 'found 200'),
-    (torch.full((2,3,32,32), torch.nan), 'NaN'), (torch.zeros(0,3,32,32), 'empty'), ([], 'got none'), ([PIL.Image.new('RGB', (8,8))], r'got \(1, 8, 8, 3\)')])
+    (torch.full((2,3,32,32), torch.nan), 'NaN'), (torch.zeros(0,3,32,32), 'empty'), ([], 'got none'), ([np.zeros((8,8,3), np.uint8)], r'got \(1, 8, 8, 3\)')])
 def test_bad_input(knet20, bad, why):
     with pytest.raises(ValueError, match=why): knet20.predict(bad)
 

@@ -73,7 +73,7 @@ def test_all_see_the_same(name):
     seen = dict(folder=load_data('set').x_train[0], clean=read_folder('set').x[0], frame=from_frame(df).x_train[0],
         parquet=load_data('set.parquet').x_train[0], paths=from_frame(paths).x_train[0], table=read_samples('paths.csv').x[0])
     seen = {k:v.permute(1,2,0).numpy() for k,v in seen.items()}
-    seen |= dict(stack=stack_images([data], 'x')[0], thumbnail=decoded(thumbnail(f)), deployed=_as_array(f, 1), deployed_rgb=_as_array(data, 3),
+    seen |= dict(stack=stack_images([data], 'x')[0], thumbnail=decoded(thumbnail(f)), deployed=_as_array(f, (1,12,16), None), deployed_rgb=_as_array(data, (3,12,16), None),
         picture=Image.open(io.BytesIO(Pictures([f]).get(0, 16)[0])))
     for k,v in seen.items(): assert abs(grey(v)-want[...,None]).max()<=1, (k, grey(v)[5,:,0])
     assert image_size(f)==(16,12)
