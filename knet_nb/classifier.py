@@ -16,7 +16,8 @@ from sklearn.base import BaseEstimator,ClassifierMixin
 from sklearn.utils import check_array,check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted,validate_data
-from .checks import as_numpy,check_features,check_k,check_labels,check_lengths,encode_labels
+from .checks import (as_numpy,check_distributions,check_features,check_k,check_labels,check_lengths,
+    check_missing,dense,encode_labels,label_array)
 from .neighbors import choose_k,nearest,nearest_ivf,neighbor_labels,with_self
 from .knet import default_bs,fit_knet,knet_losses
 
@@ -94,9 +95,10 @@ def label_issues(
 
 def _check_probs(labels, pred_probs, classes):
     "Probabilities, labels and class names as arrays"
-    p = check_features(pred_probs, 'pred_probs').numpy()
-    if p.ndim!=2 or p.min()<0 or p.max()>1.001:
-        raise ValueError(f"pred_probs must be (n, L) numbers in [0, 1], got shape {p.shape} in [{p.min()}, {p.max()}]")
+    p = check_features(pred_probs, 'pred_probs')
+    if p.ndim!=2: raise ValueError(f"pred_probs must be (n, L) numbers in [0, 1], got shape {tuple(p.shape)}")
+    check_distributions(p, p.shape[1], 'pred_probs')
+    p = p.cpu().numpy()
     y = check_labels(labels, p.shape[1]).numpy()
     check_lengths(p, y)
     names = np.arange(p.shape[1]) if classes is None else np.asarray(classes)
@@ -194,7 +196,7 @@ def fit(self:KNetClassifier,
     "Find neighbours, train kNet and rate the labels. Raises `ValueError` for bad parameters, features and labels"
     self._check_params()
     index = next((o.index for o in (X,y) if isinstance(o, (pd.DataFrame,pd.Series))), None) # a scaler has taken that of X
-    X,y = validate_data(self, _no_tensor(X), _no_tensor(y), ensure_min_samples=2)
+    X,y = validate_data(self, _readable(X), self._present(y), ensure_min_samples=2)
     self.classes_,y = _classes_of(y)
     self._limit_k(len(X))
     net = self.knet_ = self._fit_rows(X, y, check_random_state(self.random_state).randint(2**31-1))
@@ -203,7 +205,22 @@ def fit(self:KNetClassifier,
     self.label_issues_ = label_issues(y, self.pred_probs_, self.classes_, index)
     return self
 
+@patch
+def _present(self:KNetClassifier, y):
+    "Labels of which none is missing, as scikit-learn reads them"
+    if not isinstance(y, (list,tuple)) and not (isinstance(y, (pd.Series,np.ndarray,Tensor)) and y.ndim==1): return y
+    y = label_array(y)
+    check_missing(y, 'y')
+    return y
+
+@patch
+def __sklearn_tags__(self:KNetClassifier):
+    tags = super(KNetClassifier, self).__sklearn_tags__()
+    tags.input_tags.sparse = True # small ones
+    return tags
+
 def _no_tensor(x): return as_numpy(x) if isinstance(x, Tensor) else x # scikit-learn reads the rest
+def _readable(X): return _no_tensor(dense(X, 'X'))
 
 # %% ../nbs/08_classifier.ipynb #81caad46
 @patch
@@ -242,7 +259,7 @@ def predict_proba(self:KNetClassifier,
 )->np.ndarray: # (n, L) float32 for one k, (n, len(k), L) for several
     "Distribution of the labels among the k nearest training samples, in the order of `classes_`"
     check_is_fitted(self)
-    X,k = validate_data(self, _no_tensor(X), reset=False),ifnone(k, self.k_)
+    X,k = validate_data(self, _readable(X), reset=False),ifnone(k, self.k_)
     p = self._proba(X, k if is_iter(k) else [k])
     return p if is_iter(k) else p[:,0]
 

@@ -6,8 +6,9 @@ Docs: https://knet-nb.github.io/knet_nb/data.html.md"""
 
 # %% auto #0
 __all__ = ['image_columns', 'label_columns', 'as_samples', 'LabeledData', 'from_arrays', 'pick_column', 'parquet_classes',
-           'from_frame', 'reading', 'from_npz', 'part_of', 'split_parts', 'from_parquet', 'subfolders', 'class_images',
-           'folder_parts', 'from_folder', 'dataset_names', 'blobs_data', 'data_roots', 'local_path', 'load_data']
+           'schema_meta', 'from_frame', 'reading', 'from_npz', 'part_of', 'split_parts', 'from_parquet', 'subfolders',
+           'class_images', 'folder_parts', 'from_folder', 'dataset_names', 'blobs_data', 'data_roots', 'local_path',
+           'load_data']
 
 # %% ../nbs/00f_data.ipynb #3c8541e4
 import json,os,re,tempfile
@@ -17,7 +18,7 @@ import pyarrow as pa,pyarrow.parquet as pq
 from fastai.basics import *
 from sklearn.model_selection import train_test_split
 from .files import cache_home,cached,files_below
-from .checks import check_features,check_labels,check_lengths,check_missing,encode_labels
+from .checks import check_features,check_labels,check_lengths,check_missing,encode_labels,odd_classes
 from .messages import counted,did_you_mean,some_of
 from .images import image_name,join_images,not_bytes,stack_images
 
@@ -119,6 +120,7 @@ def from_arrays(
     x = as_samples(x, 'x')
     check_lengths(x, y, 'train')
     y,classes = _codes(y, classes)
+    if odd := odd_classes(classes): warn(f"{name}: {'; '.join(odd)}")
     apart = x_test is None
     if apart: x,y,x_test,y_test = _set_apart(x, y, classes, test_size, seed)
     else:
@@ -174,8 +176,19 @@ def parquet_classes(
     label:str, # Its column of labels
 )->list: # Or None
     "Class names in the hub's schema metadata"
-    meta = json.loads((pq.read_schema(path).metadata or {}).get(b'huggingface', b'{}'))
-    return meta.get('info', {}).get('features', {}).get(label, {}).get('names')
+    meta = schema_meta(path, b'huggingface')
+    for k in ('info','features',label,'names'): meta = meta.get(k) if isinstance(meta, dict) else None
+    return meta if isinstance(meta, list) and all(isinstance(o, str) for o in meta) else None
+
+def schema_meta(
+    path, # A .parquet file
+    of:bytes, # Whose: b'huggingface' or b'pandas'
+)->dict: # Empty if there is none, or it cannot be read
+    "What a program has written into a file's schema"
+    text = (pq.read_schema(path).metadata or {}).get(of, b'{}')
+    try: meta = json.loads(text)
+    except (ValueError,RecursionError): return {}
+    return meta if isinstance(meta, dict) else {}
 
 # %% ../nbs/00f_data.ipynb #61cf11dc
 def _columns(columns, image, label, where):
@@ -284,7 +297,7 @@ def _read_parquet(files, image, label, size):
             image,label = _columns(pf.schema_arrow.names, image, label, f)
             classes = classes or parquet_classes(f, label)
             for b in pf.iter_batches(8192, columns=[image,label]):
-                parts.append(_arrays(b.to_pandas(), image, label, str(f), Path(f).parent, size, start))
+                parts.append(_arrays(b.to_pandas(ignore_metadata=True), image, label, str(f), Path(f).parent, size, start))
                 start += len(b)
     where = ', '.join(map(str,files))
     if not parts: raise ValueError(f"{where}: no rows")

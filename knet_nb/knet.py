@@ -12,7 +12,9 @@ __all__ = ['knet_losses', 'KNet', 'NeighborTargets', 'SkipValidation', 'SoftCE',
 from contextlib import nullcontext
 from fastai.basics import *
 from .files import load_tensors,save_tensors
-from .checks import as_tensor,check_features,check_k,check_ks,check_labels,check_lengths,check_positive,check_seed
+from .checks import (as_tensor,check_features,check_k,check_ks,check_labels,check_lengths,check_positive,
+    check_seed,dense)
+from .messages import some_of
 from .loaders import TensorDL,TensorDataLoaders,TensorItems,channel_stats
 from .neighbors import nearest,neighbor_labels,vote_targets
 from fastai.callback.schedule import *
@@ -163,6 +165,7 @@ def fit_knet(
 )->KNet: # In eval mode, on the CPU
     "Find neighbours once and train kNet on them (paper, section 3). Raises `ValueError` for bad input and if it diverges"
     check_k(epochs, 10**6, 'epochs'); check_positive(lr, 'lr'); check_seed(seed)
+    features = dense(features, 'features')
     if nbr_labels is None:
         nbr_labels,n_classes = _search_labels(features, labels, n_classes, k_max, include_self, metric)
     n_classes = ifnone(n_classes, int(as_tensor(nbr_labels, 'neighbour labels').max())+1)
@@ -203,7 +206,7 @@ def predict_proba(self:KNet,
 )->Tensor: # (n, len(ks), L) float32 distributions on the CPU; (n, L) for a single k
     "Distribution of the labels among the k nearest neighbours, for every k asked for. Raises `ValueError` for bad features"
     single = np.ndim(ks)==0
-    ks,x = check_ks(ifnone(ks, self.default_k), self.k_max),check_features(x)
+    ks,x = check_ks(ifnone(ks, self.default_k), self.k_max),check_features(self._in_order(x))
     if x.shape[1:]!=(self.d,):
         names = f" ({', '.join(map(str, self.columns))})" if self.columns else ''
         raise ValueError(f"this kNet takes {self.d}-d features{names}, got shape {tuple(x.shape)}")
@@ -212,6 +215,15 @@ def predict_proba(self:KNet,
     try: p = torch.cat([self._proba(b, ks) for b in x.split(bs)])
     finally: self.train(training)
     return p[:,0] if single else p
+
+@patch
+def _in_order(self:KNet, x):
+    "A frame's columns in the order of those that kNet was trained on, if both have names"
+    if not isinstance(x, pd.DataFrame) or not self.columns or not all(isinstance(c, str) for c in x): return x
+    if lacks := [c for c in self.columns if c not in x]:
+        raise ValueError(f"this kNet takes the columns {some_of(self.columns, 8)}: {some_of(lacks)} "
+                         f"{'is' if len(lacks)==1 else 'are'} missing")
+    return x[list(self.columns)]
 
 @patch
 def _proba(self:KNet, x, ks):

@@ -13,12 +13,13 @@ from fastai.basics import *
 from fastprogress.fastprogress import progress_bar
 from sklearn.base import BaseEstimator,ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
-from .checks import as_tensor,check_k,check_ks,check_labels,check_lengths,seed_of
+from sklearn.utils.validation import check_is_fitted,validate_data
+from .checks import as_tensor,check_k,check_ks,check_labels,check_lengths,dense,encode_labels,label_array,seed_of
 
 # %% ../nbs/04_neighbors.ipynb #72efdd3c
 def _as_rows(x, name):
     "A tensor or array (n, d) of numbers, as it is; lists become arrays"
+    x = dense(x, name)
     if not isinstance(x, Tensor): x = np.asarray(x)
     if x.ndim!=2 or 0 in x.shape:
         raise ValueError(f"{name} must be rows of features (n, d), got shape {tuple(x.shape)}; flatten images first")
@@ -475,16 +476,23 @@ class KNNClassifier(ClassifierMixin, BaseEstimator):
         n_classes:int=None, # `y` are integers in [0, n_classes), some perhaps absent (default: the classes found)
     ):
         "Keep the features and the labels. Raises `ValueError` for bad ones, and for a k above N"
+        if isinstance(X, pd.DataFrame): validate_data(self, X, skip_check_array=True) # keeps the names of its columns
+        elif hasattr(self, 'feature_names_in_'): del self.feature_names_in_
         self.X_ = _as_rows(X, 'X')
-        y = y.cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
         check_lengths(self.X_, y)
         check_k(self.k, len(y), why=f", as there are {len(y)} samples")
         _scan(self.X_, 'X', self.metric, max(1, self.block//(32*self.X_.shape[1])))
-        if n_classes is None: check_classification_targets(y); self.classes_,y = np.unique(y, return_inverse=True)
-        else: self.classes_ = np.arange(n_classes)
-        self.y_ = check_labels(y, len(self.classes_))
+        self.y_,self.classes_ = _codes_of(y, n_classes)
         self.n_features_in_ = self.X_.shape[1]
         return self
+
+def _codes_of(y, n_classes):
+    "Labels as numbers, and the classes in the type of the labels"
+    if n_classes is not None: return check_labels(y, n_classes),np.arange(n_classes)
+    codes,classes = encode_labels(y)
+    y = label_array(y)
+    check_classification_targets(y)
+    return codes,np.asarray(classes, y.dtype)
 
 # %% ../nbs/04_neighbors.ipynb #6c243ff1
 @patch(as_prop=True)
@@ -504,6 +512,9 @@ def _votes(self:KNNClassifier, X, k):
     "Votes (n, len(ks), L) and whether k was a single int"
     ks = check_ks(ifnone(k, self.k), self.k_max)
     kw = dict(metric=self.metric, backend=self.backend, block=self.block, device=self.device, progress=self.progress)
+    if isinstance(X, pd.DataFrame) and hasattr(self, 'feature_names_in_'):
+        X = X.reindex(columns=self.feature_names_in_) if set(self.feature_names_in_)<=set(X) else X
+        validate_data(self, X, reset=False, skip_check_array=True)
     ids = nearest(self.X_, _as_rows(X, 'X'), max(ks), **kw)[1]
     return votes(neighbor_labels(ids, self.y_), ks, len(self.classes_)).cpu().numpy(),not is_iter(ifnone(k, self.k))
 

@@ -156,7 +156,7 @@ def test_units_do_not_matter(data, scale):
     a,b = tiny().fit(x.astype(np.float32), noisy),tiny().fit((x*scale).astype(np.float32), noisy)
     np.testing.assert_allclose(a.pred_probs_, b.pred_probs_, atol=1e-3)
     with pytest.raises(ValueError, match='all zeros'): tiny(metric='cosine').fit(np.vstack([x[:-1],x[:1]*0]), noisy)
-    for y,msg in ((noisy+.5,'Unknown label type'),(np.eye(3)[noisy],'y should be a 1d|1d array|multilabel|label type'),(np.where(noisy, np.nan, 1.),'NaN'),
+    for y,msg in ((noisy+.5,'Unknown label type'),(np.eye(3)[noisy],'y should be a 1d|1d array|multilabel|label type'),(np.where(noisy, np.nan, 1.),'203 labels are missing'),
                   (np.array(['a',5]*150, object),'one kind'),(np.array(['a',None]*150, object),'150 labels are missing, the first in row 1'),
                   (pd.Series(['a',pd.NA]*150),'NaN|labels are missing')):
         with pytest.raises(ValueError, match=msg): tiny().fit(x, y)

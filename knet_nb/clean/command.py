@@ -25,7 +25,7 @@ from ..backbones import backbones,get_recipe,make_backbone,mlp,preliminary_learn
 from ..knet import KNet
 from ..classifier import KNetClassifier,issue_cols
 from ..deploy import DeployedKNet,feature_net
-from .samples import Samples,check_data,fix_labels,fixes,mark_column,read_samples
+from .samples import Samples,check_data,csv_names,csv_paths,fix_labels,fixes,mark_column,read_samples
 from .page import issues_page,review_order
 
 # %% ../../nbs/08d_command.ipynb #d399bc8d
@@ -276,6 +276,12 @@ def page(self:Cleaning,
 # %% ../../nbs/08d_command.ipynb #ed9ec4fd
 def _to_csv(d, path): d.to_csv(path, index=False, errors='surrogateescape', lineterminator='\n')
 
+def _spelt(d, classes):
+    "A frame of ours with paths and class names as a csv can hold them"
+    text = dict(zip(classes, csv_names(classes)))
+    new = {c:d[c].map(text) for c in ('given','suggested','label') if c in d}
+    return d.assign(**new, **({'path':csv_paths(d.path)} if 'path' in d else {}))
+
 @patch
 def write(self:Cleaning)->pd.DataFrame: # One row a sample, the most doubtful first
     "Do what is left of the work, and write all results"
@@ -284,8 +290,9 @@ def write(self:Cleaning)->pd.DataFrame: # One row a sample, the most doubtful fi
     self.note_agreement()
     clean = fix_labels(s, d.suggested.to_numpy(), d.is_issue.to_numpy(), self.options.fix)
     name,to_file = ('cleaned.parquet',pq.write_table) if isinstance(clean, pa.Table) else ('cleaned.csv',_to_csv)
+    if s.source is None: clean = _spelt(clean, s.classes)
     about = json.dumps(self.about(), indent=1)+'\n'
-    writers = {'issues.csv':partial(_to_csv, ranked), name:partial(to_file, clean), 'report.html':self.page,
+    writers = {'issues.csv':partial(_to_csv, _spelt(ranked, s.classes)), name:partial(to_file, clean), 'report.html':self.page,
                'model.safetensors':self.knet().save, _about:lambda path: path.write_text(about)}
     if s.x is not None: writers['deployed.safetensors'] = self.deployed().save
     write_whole(self.out, writers)
