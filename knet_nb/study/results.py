@@ -16,7 +16,7 @@ from dataclasses import dataclass,replace
 import knet_nb
 from fastai.basics import *
 from sklearn.metrics import silhouette_score
-from ..files import atomic_path,content_key
+from ..files import atomic_path,content_key,save_rows
 from ..plots import method_colors,plain_axes
 from .config import Config
 
@@ -57,8 +57,7 @@ def write_results(
 )->pd.DataFrame: # The same
     "results.csv and results.parquet, each written whole or not at all"
     with atomic_path(folder/'results.csv') as tmp: df.to_csv(tmp, index=False)
-    with atomic_path(folder/'results.parquet') as tmp: df.to_parquet(tmp, index=False)
-    return df
+    return save_rows(df, folder/'results.parquet')
 
 def rows_of(
     df:pd.DataFrame, # Rows of runs, perhaps from before an option was there

@@ -18,7 +18,7 @@ from dataclasses import asdict,dataclass,fields,replace
 from importlib.util import find_spec
 from typing import Annotated
 from fastai.basics import *
-from ..files import OutOfTime,atomic_path,checksum
+from ..files import OutOfTime,checksum,load_rows,save_rows
 from ..commands import check_options,options_of,run_command
 from ..data import LabeledData,local_path
 from ..features import find_head
@@ -232,7 +232,11 @@ class Suite:
     def experiment(self, c, until=None):
         return Experiment(c, self.out/run_name(c), self.progress, self.verbose, until)
     def rows_path(self, c): return self.out/'rows'/f"{run_name(c)}-{c.seeds[0]}-{unit_key(c)}.parquet"
-    def done(self, c): return self.rows_path(c).exists()
+    def rows(self, c): # that are stored, or None
+        try: return load_rows(self.rows_path(c))
+        except FileNotFoundError: return
+        except ValueError as e: self.say(f"{e}, and is made again")
+    def done(self, c): return self.rows(c) is not None
     @property
     def left(self): return self.units.filter(self.done, negate=True) # to do
 
@@ -257,12 +261,12 @@ def keep(self:Suite,
     df, # Its rows
 ):
     "Store a unit's rows"
-    with atomic_path(self.rows_path(c)) as tmp: df.to_parquet(tmp, index=False)
+    save_rows(df, self.rows_path(c))
 
 @patch
 def results(self:Suite)->pd.DataFrame: # Empty if there are none
     "The rows of all finished units, written to results.csv and results.parquet"
-    found = [pd.read_parquet(p) for p in map(self.rows_path, self.units) if p.exists()]
+    found = [df for c in self.units if (df := self.rows(c)) is not None]
     return write_results(merge_rows(found), self.out) if found else pd.DataFrame()
 
 # %% ../../nbs/07a_suite.ipynb #e9a5e7bf
@@ -331,7 +335,7 @@ def merge_runs(
         if p.exists(): continue
         raise FileNotFoundError(f"no results.parquet in {p.parent}: it is written when a run has finished a unit")
     if (old := Path(out)/'results.parquet').exists(): paths = [old,*paths]
-    return write_results(merge_rows(map(pd.read_parquet, paths)), Path(out))
+    return write_results(merge_rows(map(load_rows, paths)), Path(out))
 
 # %% ../../nbs/07a_suite.ipynb #86de36fc
 def score_unit(
