@@ -11,6 +11,7 @@ __all__ = ['ints', 'text_options', 'read_matrix', 'import_object', 'options_of',
 # %% ../nbs/00e_commands.ipynb #3c8541e4
 import importlib,inspect,sys
 from contextlib import contextmanager
+import knet_nb
 from fastai.basics import *
 from fastcore.script import anno_parser
 
@@ -138,7 +139,9 @@ def run_command(
         print(f'{name}: {msg}', file=sys.stderr)
         raise SystemExit(code)
     p.error = lambda msg: fail(f'{msg} (see {prog} --help)')
-    args = vars(p.parse_args(argv))
-    try: func(**{k:v for k,v in args.items() if k not in ('pdb','xtra')})
+    p.add_argument('--version', action='version', version=f'{name} of knet_nb {knet_nb.__version__}')
+    try:
+        args = vars(p.parse_args(argv))
+        func(**{k:v for k,v in args.items() if k not in ('pdb','xtra')})
     except (ValueError,OSError) as e: fail(' '.join(str(e).split()))
     except KeyboardInterrupt: fail('stopped; the same command goes on from here', 130)

@@ -12,8 +12,8 @@ __all__ = ['find_head', 'eval_mode', 'check_order', 'plain_loader', 'LoaderInput
 import itertools,math
 from contextlib import contextmanager,nullcontext
 from fastai.basics import *
-from fastprogress.fastprogress import progress_bar
 from .checks import check_features
+from .messages import with_bar
 
 # %% ../nbs/01a_features.ipynb #4606479b
 def find_head(
@@ -193,7 +193,7 @@ def _read_all(model, x, bs, device, seen, progress):
     "Features and outputs of all samples"
     feats,outs,i = None,None,0
     (n,total),batches = _sizes(x, bs),_batches(x, bs)
-    for xb in progress_bar(batches, total=total, leave=False) if progress else batches:
+    for xb in with_bar(batches, progress, total):
         xb = xb.as_subclass(Tensor).to(device)
         if xb.ndim==4: xb = xb.contiguous(memory_format=torch.channels_last)
         o,f = model(xb),seen[0].flatten(1)

@@ -14,7 +14,7 @@ from fastai.basics import *
 from .files import load_tensors,save_tensors
 from .checks import (as_tensor,check_features,check_k,check_ks,check_labels,check_lengths,check_positive,
     check_seed,dense)
-from .messages import some_of
+from .messages import can_see_bars,some_of
 from .loaders import TensorDL,TensorDataLoaders,TensorItems,channel_stats
 from .neighbors import nearest,neighbor_labels,vote_targets
 from fastai.callback.schedule import *
@@ -172,7 +172,7 @@ def fit_knet(
     bs = ifnone(bs, default_bs(len(features)))
     with no_random(seed):
         learn = knet_learner(features, nbr_labels, n_classes, hidden, fixed_k, loss, bs, device)
-        with (nullcontext() if progress else learn.no_bar()),learn.no_logging(): learn.fit_one_cycle(epochs, lr)
+        with (nullcontext() if progress and can_see_bars() else learn.no_bar()),learn.no_logging(): learn.fit_one_cycle(epochs, lr)
     _check_converged(learn, lr)
     return learn.model.eval().cpu()
 

@@ -296,7 +296,7 @@ def show_batch(x:TensorVector, y, samples, ctxs=None, max_n=9, **kwargs):
     for c in sorted({str(o[1]) for o in samples}):
         p = np.stack([o[0].numpy() for o in samples if str(o[1])==c])
         ax.scatter(*p.T, s=12, label=c, alpha=.8)
-    ax.legend(frameon=False, title='class')
+    for t in ax.legend(frameon=False, title='class').get_texts(): t.set_parse_math(False)
     ax.set_aspect('equal')
     return [ax]
 

@@ -10,11 +10,11 @@ __all__ = ['nearest', 'nearest_ivf', 'neighbor_labels', 'with_self', 'vote_targe
 # %% ../nbs/04_neighbors.ipynb #a529f1f3
 from contextlib import contextmanager
 from fastai.basics import *
-from fastprogress.fastprogress import progress_bar
 from sklearn.base import BaseEstimator,ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted,validate_data
 from .checks import as_tensor,check_k,check_ks,check_labels,check_lengths,dense,encode_labels,label_array,seed_of
+from .messages import with_bar
 
 # %% ../nbs/04_neighbors.ipynb #72efdd3c
 def _as_rows(x, name):
@@ -241,7 +241,7 @@ def nearest(
     device = torch.device(ifnone(device, home))
     backend = _pick_backend(backend, device)
     frame = _frame(base, queries, metric, max(1, block//(32*d)))
-    bar = partial(progress_bar, leave=False) if ifnone(progress, n*m*d>5e11) else noop
+    bar = partial(with_bar, show=ifnone(progress, n*m*d>5e11))
     dists,ids = _search(base, queries, frame, k, backend, block, device, home, bar)
     return (dists,ids) if own is None else _drop_self(dists, ids, own)
 
@@ -353,7 +353,7 @@ def _ivf(base, queries, own, k, metric, recall, n_check, n_lists, seed, block, p
     if got<recall: return *exact(queries, own, progress),1.
     dists,ids = torch.empty(m, k, dtype=dtype),torch.empty(m, k, dtype=torch.int64)
     starts = range(0, m, step)
-    for i in progress_bar(starts, leave=False) if progress else starts:
+    for i in with_bar(starts, progress):
         at = slice(i, i+step)
         dists[at],ids[at] = find(queries[at], None if own is None else own[at])
     return dists,ids,got

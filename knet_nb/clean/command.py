@@ -93,6 +93,7 @@ class CleanOptions:
     # Pixels a side that images are resized to (default: 64 if they differ in size or are larger than 128)
     size:int=None
     skip_broken:bool=False # Leave out images that cannot be decoded, instead of stopping
+    allow_outside:bool=False # Read images that lie outside the table's folder; do so only for tables that you trust
     backbone:str='resnet20' # Network that learns features from images: resnet20, cnn, resnet29 or mlp
     recipe:str='fast' # How it is trained: fast, or paper and memorise, which are long and find less
     # Its epochs, instead of the recipe's (fast: 14, or as many as 100 steps need). With too few the classes are not
@@ -334,7 +335,8 @@ def knet_clean(*args, **kwargs)->pd.DataFrame: # One row a sample, the most doub
     o = CleanOptions(*args, **kwargs)
     out = check_out(o.out, check_data(o.data)) # an empty folder is the first thing to say
     say = noop if o.quiet else _say
-    s = read_samples(o.data, o.label, o.features, o.embedding, o.image, o.size, o.skip_broken)
+    s = read_samples(o.data, o.label, o.features, o.embedding, o.image, o.size, o.skip_broken,
+                     o.allow_outside)
     say(f"{s.path}: {counted(len(s), 'sample')}, {counted(len(s.classes), 'class')}")
     c = Cleaning(s, o, lambda msg: say(f'  {msg}'))
     for note in c.notes: c.say(note)

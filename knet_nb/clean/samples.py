@@ -10,7 +10,7 @@ __all__ = ['fixes', 'Samples', 'csv_names', 'csv_paths', 'from_csv', 'column_kin
            'read_samples', 'fix_labels', 'mark_column']
 
 # %% ../../nbs/08b_samples.ipynb #3c8541e4
-import fnmatch,json,re
+import fnmatch,json,os,re
 from contextlib import suppress
 from dataclasses import dataclass,field
 import pyarrow as pa,pyarrow.parquet as pq
@@ -421,6 +421,15 @@ def _name_by_path(s, col):
     path = [o if isinstance(o, str) else o.get('path') if isinstance(o, dict) else None for o in s.images]
     if all(path): s.ids['path'] = pd.Series(path, dtype=object)
 
+def _check_inside(s):
+    "Raises `ValueError` for an image outside the table's folder: a table from elsewhere could show any file of this machine"
+    root = os.path.realpath(s.folder)
+    for i,o in enumerate(s.images):
+        o = o.get('path') if isinstance(o, dict) and o.get('bytes') is None else o
+        if not isinstance(o, str) or os.path.realpath(os.path.join(root, o)).startswith(root+os.sep): continue
+        raise ValueError(f"{s.path}, row {i}, counted from 0: the image {o!r} lies outside the table's folder. If the table "
+                         "is from somebody you trust, read it with allow_outside=True (--allow-outside)")
+
 def _files_of(s):
     "Files that the images' pixels depend on"
     if isinstance(s.source, pa.Table) and not isinstance(s.images[0], str): return [s.path]
@@ -435,6 +444,7 @@ def read_table(
     image:str=None, # Column of images (default: the only one); features are learned from it if there are no others
     size:int=None, # Resize images to size x size (default: only if they differ or are large)
     skip_broken:bool=False, # Leave out images that cannot be decoded?
+    allow_outside:bool=False, # May image paths lead out of the table's folder?
 )->Samples:
     "Samples of a table. Raises `ValueError` saying which column to name, or which row is bad"
     path = Path(path)
@@ -444,6 +454,7 @@ def read_table(
     how,cols,pics = _choose(kinds, s.label, features, embedding, image, path)
     _set_columns(s, kinds, how, cols, pics)
     if pics is not None: _name_by_path(s, _column(t, pics))
+    if pics is not None and not allow_outside: _check_inside(s)
     if how!='images': return _read_features(s, kinds, how)
     return _learn_from_images(s, _files_of(s), size, skip_broken, pics)
 
@@ -499,10 +510,12 @@ def read_samples(
     image:str=None, # Column of images
     size:int=None, # Resize images to size x size
     skip_broken:bool=False, # Leave out images that cannot be decoded?
+    allow_outside:bool=False, # May image paths in a table lead out of its folder?
 )->Samples:
     "Samples of a folder or a table. Raises `FileNotFoundError` and `ValueError` saying what is wrong"
     path,columns = check_data(data),dict(label=label, features=features, embedding=embedding, image=image)
-    if not path.is_dir(): return read_table(path, **columns, size=size, skip_broken=skip_broken)
+    if not path.is_dir(): return read_table(path, **columns, size=size, skip_broken=skip_broken,
+                                             allow_outside=allow_outside)
     named = first(n for n,v in columns.items() if v is not None)
     if named is None: return read_folder(path, size, skip_broken)
     raise ValueError(f"{named}= (--{named}) names a column of a table, {path} is a folder: "

@@ -205,7 +205,7 @@ def plot_accuracy(
         ax.plot(ks, mean, ls='-' if how.per_k else '--', marker=how.marker, ms=5, lw=1.8, color=how.color,
                 label=how.title.lstrip('+ '))
         if df.seed.nunique()>1: ax.fill_between(ks, mean-sd, mean+sd, color=how.color, alpha=.15, lw=0)
-    ax.set(xscale='log', xlabel='k', ylabel='test accuracy (%)',
-           title=f"{Path(c['data']).stem}, {c['noise']} noise {c['rate']:.0%}, {c['backbone']}")
+    ax.set(xscale='log', xlabel='k', ylabel='test accuracy (%)')
+    ax.set_title(f"{Path(c['data']).stem}, {c['noise']} noise {c['rate']:.0%}, {c['backbone']}", parse_math=False)
     ax.set_xticks(np.asarray(ticks, float), [str(t) for t in ticks]); ax.minorticks_off()
     return plain_axes(ax)
