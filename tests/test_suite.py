@@ -2,6 +2,7 @@
 import sys,time
 from dataclasses import replace
 import pandas as pd,pytest
+from knet_nb.files import save_rows
 from knet_nb.files import OutOfTime
 from knet_nb.training import ResumableFit
 from knet_nb.study.config import Config
@@ -67,17 +68,17 @@ def test_missing_data(tmp_path, capsys, monkeypatch):
 
 def test_contradictions(whole, tmp_path):
     other = whole.assign(accuracy=whole.accuracy.where(whole.method!='knet', 12.5))
-    for name,df in (('a',whole),('b',other)): (tmp_path/name).mkdir(); df.to_parquet(tmp_path/name/'results.parquet')
+    for name,df in (('a',whole),('b',other)): (tmp_path/name).mkdir(); save_rows(df, tmp_path/name/'results.parquet')
     with pytest.raises(ValueError, match='contradict each other for digits 300 uniform 0.2 cnn fast, seed 0, knet, k=1: accuracies .*, 12.5'):
         merge_runs([tmp_path/'a',tmp_path/'b'], tmp_path/'c')
     assert not (tmp_path/'c').exists()
     same(merge_rows([whole.iloc[:20], whole.iloc[10:]]), whole)
 
 def test_merging_keeps_what_is_there(whole, tmp_path):
-    for name,part in (('a',whole[:20]),('b',whole[10:])): (tmp_path/name).mkdir(); part.to_parquet(tmp_path/name/'results.parquet', index=False)
+    for name,part in (('a',whole[:20]),('b',whole[10:])): (tmp_path/name).mkdir(); save_rows(part, tmp_path/name/'results.parquet')
     same(merge_runs([tmp_path/'b'], tmp_path/'a'), whole)
     before = (tmp_path/'a'/'results.parquet').read_bytes()
-    whole.assign(accuracy=whole.accuracy+1).to_parquet(tmp_path/'b'/'results.parquet', index=False)
+    save_rows(whole.assign(accuracy=whole.accuracy+1), tmp_path/'b'/'results.parquet')
     with pytest.raises(ValueError, match='contradict'): merge_runs([tmp_path/'b'], tmp_path/'a')
     assert (tmp_path/'a'/'results.parquet').read_bytes()==before
 
@@ -86,7 +87,7 @@ def test_merging_keeps_what_is_there(whole, tmp_path):
 def test_options_that_cannot_be_meant(whole, tmp_path, capsys, monkeypatch, args, says):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr('knet_nb.study.suite.find_spec', lambda name: None)
-    (tmp_path/'a').mkdir(); whole.to_parquet('a/results.parquet', index=False)
+    (tmp_path/'a').mkdir(); save_rows(whole, 'a/results.parquet')
     with pytest.raises(SystemExit) as e: main(args.split())
     err = capsys.readouterr().err
     assert e.value.code==2 and says in err and err.count('\n')==1

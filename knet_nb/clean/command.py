@@ -290,8 +290,9 @@ def _to_csv(d, path): d.to_csv(path, index=False, errors='surrogateescape', line
 def _spelt(d, classes):
     "A frame of ours with paths and class names as a csv can hold them"
     text = dict(zip(classes, csv_names(classes)))
-    new = {c:d[c].map(text) for c in ('given','suggested','label') if c in d}
-    return d.assign(**new, **({'path':csv_paths(d.path)} if 'path' in d else {}))
+    new = {c:[text[o] for o in d[c]] for c in ('given','suggested','label') if c in d}
+    if 'path' in d: new['path'] = csv_paths(d.path)
+    return d.assign(**{c:pd.Series(v, d.index, object) for c,v in new.items()}) # bytes that are no text stay bytes
 
 @patch
 def write(self:Cleaning)->pd.DataFrame: # One row a sample, the most doubtful first

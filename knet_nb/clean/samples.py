@@ -11,6 +11,7 @@ __all__ = ['fixes', 'Samples', 'csv_names', 'csv_paths', 'from_csv', 'column_kin
 
 # %% ../../nbs/08b_samples.ipynb #3c8541e4
 import fnmatch,json,os,re
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass,field
 import pyarrow as pa,pyarrow.parquet as pq
@@ -63,8 +64,8 @@ def _open_table(path):
         df = pd.read_csv(path, **text)
     if not isinstance(df.index, pd.RangeIndex):
         raise ValueError(f"{path}: its rows have more fields than its first line has names ({len(head)})")
-    double = first(c for c in head if head.count(c)>1)
-    if double is not None: raise ValueError(f"{path} has {head.count(double)} columns {double!r}: rename one")
+    (most,times), = Counter(head).most_common(1)
+    if times>1: raise ValueError(f"{path} has {times} columns {most!r}: rename one")
     if len(head)<2: raise ValueError(f"{path} has one column, {head[0]!r}: are its columns separated by commas?")
     return df.set_axis(head, axis=1) # pandas gives names to columns without
 
@@ -200,7 +201,6 @@ def _check_classes(s):
     if 2*once>L:
         other = '' if s.source is None else f'; is {s.label!r} the column of classes (--label)?'
         s.notes.append(f"{once:,} of {L:,} classes have one sample, about which nothing can be said{other}")
-    s.notes += [o[0].upper()+o[1:] for o in odd_classes(s.classes)]
     return s
 
 # %% ../../nbs/08b_samples.ipynb #93c55009
@@ -351,6 +351,10 @@ def _keep_rows(s, ok):
 def _not_used(s): return f'; not used: {reasons(s.unused)}' if s.unused else ''
 
 # %% ../../nbs/08b_samples.ipynb #4e472f65
+def _note_names(s):
+    s.notes += [o[0].upper()+o[1:] for o in odd_classes(s.classes)]
+    return s
+
 def _class_root(path):
     "The folder of class folders: `path` or its `train`. Raises `FileNotFoundError` without an image in one"
     root = folder_parts(path)[0][0]
@@ -375,7 +379,7 @@ def read_folder(
     s = Samples(path, ids, y.numpy(), classes, np.arange(len(y)), images=names)
     if root!=path: s.notes.append(f"Only the part {root.name}/ was looked at")
     s.notes += left_out
-    return _learn_from_images(_check_classes(s), files, size, skip_broken)
+    return _note_names(_learn_from_images(_check_classes(s), files, size, skip_broken))
 
 # %% ../../nbs/08b_samples.ipynb #6c49f2b8
 def _choose(kinds, label, features, embedding, image, path):
@@ -405,7 +409,8 @@ def _set_columns(s, kinds, how, cols, pics):
     s.columns = cols
     if how!='numbers':
         why = dict(named='not named', vectors='there are vectors', images='there are images')[how]
-        s.unused = {c:why for c in kinds if c not in (s.label,pics,*cols)}
+        used = {s.label,pics,*cols}
+        s.unused = {c:why for c in kinds if c not in used}
         return
     index = _pandas_index(s) if isinstance(s.source, pa.Table) else ()
     why = {c:'an index' if c in index else _why_not(c, k, _column(s.source, c)) for c,k in kinds.items() if c!=s.label}
@@ -455,8 +460,9 @@ def read_table(
     _set_columns(s, kinds, how, cols, pics)
     if pics is not None: _name_by_path(s, _column(t, pics))
     if pics is not None and not allow_outside: _check_inside(s)
-    if how!='images': return _read_features(s, kinds, how)
-    return _learn_from_images(s, _files_of(s), size, skip_broken, pics)
+    if how=='images': _learn_from_images(s, _files_of(s), size, skip_broken, pics)
+    else: _read_features(s, kinds, how)
+    return _note_names(s)
 
 # %% ../../nbs/08b_samples.ipynb #40564517
 def _read_labels(path, t, label):
@@ -485,7 +491,8 @@ def _read_features(s, kinds, how):
 # %% ../../nbs/08b_samples.ipynb #fb479f0d
 def _values(s, kinds):
     "Values for the page, columns that are no features first; no vectors"
-    other = [c for c,k in kinds.items() if c!=s.label and c not in s.columns and k in ('number','other')]
+    used = {s.label,*s.columns}
+    other = [c for c,k in kinds.items() if c not in used and k in ('number','other')]
     show = other+[c for c in s.columns if s.stats is not None]
     return pd.DataFrame({c:_column(s.source, c).tolist() for c in show}, index=range(len(s)))
 
