@@ -297,7 +297,7 @@ def _read_parquet(files, image, label, size):
             image,label = _columns(pf.schema_arrow.names, image, label, f)
             classes = classes or parquet_classes(f, label)
             for b in pf.iter_batches(8192, columns=[image,label]):
-                parts.append(_arrays(b.to_pandas(ignore_metadata=True), image, label, str(f), Path(f).parent, size, start))
+                parts.append(_arrays(b.replace_schema_metadata(None).to_pandas(), image, label, str(f), Path(f).parent, size, start))
                 start += len(b)
     where = ', '.join(map(str,files))
     if not parts: raise ValueError(f"{where}: no rows")

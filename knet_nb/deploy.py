@@ -413,6 +413,7 @@ def load(cls:DeployedKNet,
     tensors,meta = load_tensors(path)
     kind,c = meta.get('kind', 'something else'),meta.get('config')
     if kind!='DeployedKNet': raise ValueError(f"{path} holds {kind!r}, not a deployed kNet")
+    _check_config(c, path)
     if body is None and not c['recipe']:
         raise ValueError(f"{path} has the weights of a {c['network']}, which is not a network of knet_nb: "
                          "pass body=, a model of the same make (such as learn.model; its weights do not matter). "
@@ -421,6 +422,14 @@ def load(cls:DeployedKNet,
     except (KeyError,TypeError,RuntimeError,ValueError) as e:
         what = 'its own configuration' if body is None else 'the body'
         raise ValueError(f"{path} does not fit {what}: {e}") from None
+
+def _check_config(c, path):
+    "Raises `ValueError` for a configuration that no file of ours has"
+    def whole(v, *n): return isinstance(v, list) and len(v) in n and all(type(o) is int and 0<o<2**20 for o in v)
+    ok = isinstance(c, dict) and {*_parts,'at','how','recipe','network','knet'}<=set(c) and isinstance(c['at'], str)
+    ok = ok and whole(c['shape'], 1, 2, 3) and (c['size'] is None or whole(c['size'], 2))
+    if ok and (c['div'] is None or type(c['div']) in (int,float) and 0<c['div']<1e9): return
+    raise ValueError(f"{path} does not say what network it has, or says what no network can be")
 
 def _rebuild(c, tensors, body):
     "A module of a file's configuration and tensors"

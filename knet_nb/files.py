@@ -100,7 +100,10 @@ def load_tensors(
         raise ValueError(f"{path} was not written by knet_nb: its header has no 'knet_nb' entry")
     found,_,meta = header['knet_nb'].partition(' ')
     if found!=checksum(tensors, meta): raise ValueError(f"{path} is damaged: its checksum does not match")
-    return tensors,json.loads(meta)
+    try: meta = json.loads(meta)
+    except (ValueError,RecursionError): meta = None
+    if isinstance(meta, dict): return tensors,meta
+    raise ValueError(f"{path} was not written by knet_nb: what it says of itself cannot be read")
 
 # %% ../nbs/00_files.ipynb #f0b10002
 def save_rows(

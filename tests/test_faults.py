@@ -193,3 +193,53 @@ def test_unreadable_cache(monkeypatch):
     def denied(path): raise PermissionError(13, 'Permission denied', str(path))
     monkeypatch.setattr(files, 'load_tensors', denied)
     with pytest.warns(UserWarning, match='could not be read from .*set KNET_CACHE'): assert len(load_data('set').x_train)
+
+hostile = [None,[],{},'x',-1,10**400,1.5,[[]],{'a':1},True,'x'*1000,10**9,'del']
+
+@pytest.mark.parametrize('name', ['knet.safetensors','deployed.safetensors'])
+def test_hostile_metadata(name):
+    "A right checksum over wrong metadata: read, or refused in one line"
+    import copy
+    made()
+    body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 8), torch.nn.ReLU(), torch.nn.Linear(8, 10))
+    tensors,meta = load_tensors(name)
+    def places(o, at=()):
+        for k in o if isinstance(o, dict) else range(len(o)) if isinstance(o, list) else (): yield (*at,k); yield from places(o[k], (*at,k))
+    refused = 0
+    for at in places(meta):
+        for bad in hostile:
+            m = copy.deepcopy(meta); o = m
+            for k in at[:-1]: o = o[k]
+            if bad=='del': del o[at[-1]]
+            else: o[at[-1]] = bad
+            save_tensors('bad.safetensors', tensors, **m) if 'path' not in m and 'tensors' not in m else None
+            try:
+                if name[0]=='k': KNet.load('bad.safetensors').predict_proba(torch.zeros(2,64))
+                else: DeployedKNet.load('bad.safetensors', body=body).predict_proba(torch.zeros(2,1,8,8).byte())
+            except ValueError as e: refused += 1; assert len(str(e).splitlines())<3
+    assert refused>50
+
+@pytest.mark.parametrize('meta', [b'['*100000, b'{}', b'[1,2]', b'{"info":[1]}', b'{"info":{"features":{"label":{"names":"ab"}}}}', b'{"info":{"features":{"label":7}}}', b'\xff', b'9'*5000])
+def test_hostile_schema(meta):
+    import pyarrow as pa,pyarrow.parquet as pq
+    r = np.random.default_rng(0)
+    t = pa.table(dict(a=r.normal(size=20), b=r.normal(size=20), label=[0,1]*10))
+    pq.write_table(t.replace_schema_metadata({b'huggingface':meta, b'pandas':meta}), 't.parquet')
+    s = read_table('t.parquet')
+    assert s.columns==['a','b'] and len(knet_clean('t.parquet', 'out', quiet=True))==20
+
+def test_hostile_cells():
+    for cell in ('['*100000, '['+'9'*400+',1]', '[1e999,2]', '{"a":1}', '[[1],[2]]'):
+        pd.DataFrame(dict(v=['[1,2]']*9+[cell], label=list('ab')*5)).to_csv('v.csv', index=False)
+        with pytest.raises(ValueError, match='v.csv') as e: read_table('v.csv')
+        assert len(str(e.value))<400
+    pd.DataFrame(dict(v=['1','2']*4+['9'*400,'3'], label=list('ab')*5)).to_csv('n.csv', index=False)
+    with pytest.raises(ValueError, match="row 8, counted from 0: column 'v' has no finite number"): read_table('n.csv')
+
+def test_wide_tables():
+    r = np.random.default_rng(0)
+    wide = pd.DataFrame(r.normal(size=(10,3000)).round(3), columns=[f'x{i}' for i in range(3000)]).assign(label=list('ab')*5)
+    wide.to_csv('w.csv', index=False); wide.to_parquet('w.parquet')
+    for f in ('w.csv','w.parquet'): assert read_table(f).features.shape==(10,3000)
+    Path('d.csv').write_text(','.join(['x']*3000)+',label\n'+','.join(['1']*3000)+',a\n')
+    with pytest.raises(ValueError, match="has 3000 columns 'x': rename one"): read_table('d.csv')

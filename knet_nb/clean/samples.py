@@ -105,7 +105,11 @@ _missing = '','na','n/a','nan','null','none','?' # in a csv, a number that is no
 
 def _column(t, name): return t[name].to_pandas() if isinstance(t, pa.Table) else t[name] # as a Series
 
-def _filled(col): return col[col.notna()&~col.astype(str).str.strip().str.lower().isin(_missing)] # rows with a value
+def _filled(col): # values that are there, as a list
+    return [v for v in col.tolist() if isinstance(v, (list,dict,np.ndarray)) or not (pd.isna(v) or str(v).strip().lower() in _missing)]
+
+def _as_numbers(values): # float64, NaN where there is none
+    return np.asarray(pd.to_numeric(np.asarray(values, object), errors='coerce'), float)
 
 # %% ../../nbs/08b_samples.ipynb #042ea136
 def column_kinds(
@@ -117,9 +121,9 @@ def column_kinds(
 
 def _text_kind(col):
     if not len(col): return 'other'
-    if col.iloc[0].lstrip().startswith('['): return 'vector'
-    if image_name(col.iloc[0]): return 'image'
-    return 'number' if pd.to_numeric(col, errors='coerce').notna().all() else 'other'
+    if col[0].lstrip().startswith('['): return 'vector'
+    if image_name(col[0]): return 'image'
+    return 'other' if np.isnan(_as_numbers(col)).any() else 'number'
 
 # %% ../../nbs/08b_samples.ipynb #48d7eb5b
 def _arrow_kind(t, col):
@@ -206,24 +210,25 @@ def _check_classes(s):
 # %% ../../nbs/08b_samples.ipynb #93c55009
 def _why_id(name, col):
     "'row numbers' for a column that numbers the rows, 'an id' for one that names them; else None"
-    v,name = pd.to_numeric(col, errors='coerce').astype(float),str(name)
-    whole = len(v)>2 and v.notna().all() and (v==v.round()).all()
-    counts = whole and (v.diff().iloc[1:]==1).all()
+    v,name = _as_numbers(col),str(name)
+    whole = len(v)>2 and not np.isnan(v).any() and (v==v.round()).all()
+    counts = whole and (np.diff(v)==1).all()
     if counts or name.lower() in ('index','row','') or name.startswith('Unnamed:'): return 'row numbers'
-    names = whole and col.nunique()==len(col) and name.endswith(('_id','Id','ID'))
+    names = whole and len(np.unique(v))==len(v) and name.endswith(('_id','Id','ID'))
     return 'an id' if names or name.lower()=='id' else None
 
 # %% ../../nbs/08b_samples.ipynb #3e77f08e
 def _why_not(name, kind, col):
     "Why a column is no feature unless it is named; None for one that is"
     if kind=='number':
-        v = pd.to_numeric(col, errors='coerce')
-        constant = v.notna().all() and v.min()==v.max()
-        return _why_id(name, col) or ('empty' if v.isna().all() else 'constant' if constant else None)
+        v = _as_numbers(col)
+        gone = np.isnan(v)
+        constant = not gone.any() and v.min()==v.max()
+        return _why_id(name, v) or ('empty' if gone.all() else 'constant' if constant else None)
     v = _filled(col)
-    if not len(v): return 'empty'
-    if pd.to_numeric(v.astype(str), errors='coerce').notna().mean()>.5: return 'not all numbers'
-    return 'text' if isinstance(v.iloc[0], str) else 'no numbers'
+    if not v: return 'empty'
+    if np.isnan(_as_numbers(list(map(str, v)))).mean()<.5: return 'not all numbers'
+    return 'text' if isinstance(v[0], str) else 'no numbers'
 
 # %% ../../nbs/08b_samples.ipynb #62f0bda3
 def match_columns(
@@ -247,7 +252,7 @@ def numeric_columns(
     path='', # For errors
 )->Tensor: # (n, d) float64
     "Numbers of a table. Raises `ValueError` for a missing value or text, naming column and row"
-    num = df.apply(pd.to_numeric, errors='coerce').astype(float).to_numpy(copy=True)
+    num = np.stack([_as_numbers(df.iloc[:,i]) for i in range(df.shape[1])], 1)
     bad = ~np.isfinite(num)
     if not bad.any(): return torch.from_numpy(num)
     i,j = np.argwhere(bad)[0]
@@ -267,7 +272,7 @@ def _standardise(x):
 def _vector(v):
     "(d,) of a list, an array or their text; empty for anything else"
     try: a = np.asarray(json.loads(v) if isinstance(v, str) else v, np.float32)
-    except (ValueError,TypeError): return np.zeros(0)
+    except (ValueError,TypeError,OverflowError,RecursionError): return np.zeros(0)
     return a if a.ndim==1 else np.zeros(0)
 
 # %% ../../nbs/08b_samples.ipynb #209b3ee9
@@ -481,7 +486,7 @@ def _read_features(s, kinds, how):
         s.features = vector_column(_column(t, s.columns[0]), s.path)
         used = f'{s.features.shape[1]}-d vectors of {s.columns[0]!r}'
     else:
-        df = t.select(s.columns).to_pandas(ignore_metadata=True) if isinstance(t, pa.Table) else t[s.columns]
+        df = t.select(s.columns).replace_schema_metadata(None).to_pandas() if isinstance(t, pa.Table) else t[s.columns]
         s.features,s.stats = _standardise(numeric_columns(df, s.path))
         used = f"{counted(d, 'column')}, standardised ({some_of(s.columns, 6)})"
     s.notes.append(f'Features: {used}{_not_used(s)}')
