@@ -11,7 +11,7 @@ __all__ = ['image_columns', 'label_columns', 'as_samples', 'LabeledData', 'from_
            'load_data']
 
 # %% ../nbs/00f_data.ipynb #3c8541e4
-import json,os,re,tempfile
+import json,os,re,shutil,tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass,replace
 import pyarrow as pa,pyarrow.parquet as pq
@@ -480,19 +480,30 @@ def local_path(
         if (p := first(p for p in (r/f'{name}.npz', d/f'{name}.npz') if p.exists())): return p
 
 # %% ../nbs/00f_data.ipynb #91104b9f
+def _fetch(name, d):
+    "Let torchvision download a set into a folder; it compares md5 sums"
+    import torchvision.datasets as tv
+    if name=='cifar10': tv.CIFAR10(d, download=True)
+    elif name=='svhn': [tv.SVHN(d, split=s, download=True) for s in ('train','test')]
+    else: tv.FashionMNIST(d, download=True)
+
 def _download(name):
     "The marker of torchvision's copy, which is fetched. Raises `ConnectionError` without a network"
-    import torchvision.datasets as tv
     d = cache_home()/'downloads'
     d.mkdir(parents=True, exist_ok=True)
     try:
-        if name=='cifar10': tv.CIFAR10(d, download=True)
-        elif name=='svhn': [tv.SVHN(d, split=s, download=True) for s in ('train','test')]
-        else: tv.FashionMNIST(d, download=True)
+        with tempfile.TemporaryDirectory(prefix=f'.{name}-', dir=d) as tmp: # what breaks off leaves nothing
+            _fetch(name, tmp)
+            for p in sorted(Path(tmp).iterdir()): _take_place(p, d/p.name)
     except (OSError,RuntimeError) as e:
         raise ConnectionError(f"{name} is not in a local root and could not be downloaded ({e}). Is there a network? "
                               "Otherwise put the set into a folder and name it with root= (--root) or KNET_DATA") from None
     return _find_torchvision(name, d)
+
+def _take_place(new, old):
+    "Put a file or a folder where an older one may be"
+    if old.is_dir() and not old.is_symlink(): shutil.rmtree(old)
+    os.replace(new, old)
 
 # %% ../nbs/00f_data.ipynb #c0bc4a12
 def load_data(

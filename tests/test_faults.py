@@ -243,3 +243,18 @@ def test_wide_tables():
     for f in ('w.csv','w.parquet'): assert read_table(f).features.shape==(10,3000)
     Path('d.csv').write_text(','.join(['x']*3000)+',label\n'+','.join(['1']*3000)+',a\n')
     with pytest.raises(ValueError, match="has 3000 columns 'x': rename one"): read_table('d.csv')
+
+def test_a_download_that_broke_off(monkeypatch):
+    "It leaves nothing that a later run stumbles over"
+    import knet_nb.data as data,torchvision.datasets as tv
+    from scipy.io import savemat
+    r = np.random.default_rng(0)
+    def part(d, s): savemat(Path(d)/f'{s}_32x32.mat', dict(X=r.integers(0, 256, (32,32,3,40)).astype(np.uint8), y=np.arange(40)[:,None]%10+1))
+    def breaks(d, split, download): (Path(d)/f'{split}_32x32.mat').write_bytes(b'half'); raise RuntimeError('the connection was lost')
+    monkeypatch.setattr(tv, 'SVHN', breaks)
+    for _ in range(2):
+        with pytest.raises(ConnectionError, match='svhn is not in a local root and could not be downloaded .the connection was lost'): load_data('svhn')
+    assert not list((Path(os.environ['KNET_CACHE'])/'downloads').iterdir())
+    monkeypatch.setattr(tv, 'SVHN', lambda d, split, download: part(d, split))
+    assert len(load_data('svhn').x_train)==40
+    assert sorted(p.name for p in (Path(os.environ['KNET_CACHE'])/'downloads').iterdir())==['test_32x32.mat','train_32x32.mat']
