@@ -116,11 +116,18 @@ def from_arrays(
     seed:int=0, # Of that split
 )->LabeledData:
     "`LabeledData` from arrays or tensors. Raises `ValueError` for unequal lengths, missing classes, NaN and the like"
+    data = _from_arrays(x, y, x_test, y_test, classes, name, hflip, test_size, seed)
+    if classes is None: _say_odd(data)
+    return data
+
+def _say_odd(data):
+    if odd := odd_classes(data.classes): warn(f"{data.name.encode(errors='backslashreplace').decode()}: {'; '.join(odd)}")
+
+def _from_arrays(x, y, x_test, y_test, classes, name='data', hflip=True, test_size=.2, seed=0):
     if (x_test is None)!=(y_test is None): raise ValueError("give x_test and y_test together, or neither")
     x = as_samples(x, 'x')
     check_lengths(x, y, 'train')
     y,classes = _codes(y, classes)
-    if odd := odd_classes(classes): warn(f"{name}: {'; '.join(odd)}")
     apart = x_test is None
     if apart: x,y,x_test,y_test = _set_apart(x, y, classes, test_size, seed)
     else:
@@ -281,11 +288,13 @@ def _keep(
     options = {k:kwargs[k] for k in ('classes','test_size','seed') if k in kwargs}
     def make():
         *arrays,classes = read()
-        d = from_arrays(*arrays, **options|dict(classes=classes or options.get('classes')))
+        d = _from_arrays(*arrays, **options|dict(classes=classes or options.get('classes')))
         return {k:getattr(d, k) for k in ('x_train','y_train','x_test','y_test')},d.classes
     tensors,classes = cached(make, files, stem, 'as seen', *how, sorted(options.items()))
-    return LabeledData(**tensors, classes=kwargs.get('classes') or classes, name=kwargs.get('name', stem),
+    data = LabeledData(**tensors, classes=kwargs.get('classes') or classes, name=kwargs.get('name', stem),
                        hflip=kwargs.get('hflip', True), clean_test=clean_test)
+    if kwargs.get('classes') is None: _say_odd(data)
+    return data
 
 # %% ../nbs/00f_data.ipynb #d98aa7f7
 def _read_parquet(files, image, label, size):

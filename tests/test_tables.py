@@ -60,7 +60,7 @@ def test_names_come_back(classes):
     cleaner.apply(truth if isinstance(cleaner.values[0], str) else list(map(int, truth)))
     for f in ('issues','cleaned'):
         cells = pd.read_csv(f'out/{f}.csv', dtype=str, keep_default_na=False)
-        text = cells.select_dtypes(object).to_numpy().ravel()
+        text = cells.to_numpy().ravel()
         assert not [o for o in text if o.startswith(_formula) and not o.lstrip('-').replace('.', '').isdigit() and 'e-' not in o]
     column = pd.read_csv('out/issues.csv', dtype=str, keep_default_na=False).given
     assert from_csv(column).tolist()==truth
