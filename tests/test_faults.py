@@ -24,29 +24,27 @@ import os,signal
 real,seen = os.replace,[0]
 def replace(*a):
     seen[0] += 1
-    if seen[0]=={n} and {before}: os.kill(os.getpid(), signal.SIGKILL)
-    real(*a)
     if seen[0]=={n}: os.kill(os.getpid(), signal.SIGKILL)
+    real(*a)
 os.replace = replace
 """
 clean = "from knet_nb.clean.command import main\nmain(['a.csv','--out',{out!r},'--quiet'])"
 merge = "from knet_nb.study.suite import main\nmain(['--merge','a','b','--out',{out!r}])"
 
 def killed_everywhere(code, most):
-    "The code is killed around every replacement of a file, then run again: the results are those of a run that was let be"
+    "The code is killed before each replacement of a file, then run again: the results are those of a run that was let be"
     with Children() as c:
         rc,_,text = c.run(code.format(out='good'))[0]
         assert rc==0, text
         good = results('good')
         for n in range(1, most):
-            for before in (True,False):
-                out = f'out-{n}-{before}'
-                rc,_,text = c.run(killer.format(n=n, before=before)+code.format(out=out))[0]
-                if rc==0: return n-1 # there are no more
-                assert rc==-9, text
-                rc,_,text = c.run(code.format(out=out))[0]
-                assert rc==0 and 'Traceback' not in text, (n,before,text)
-                assert results(out)==good, (n,before)
+            out = f'out-{n}'
+            rc,_,text = c.run(killer.format(n=n)+code.format(out=out))[0]
+            if rc==0: return n-1 # there are no more
+            assert rc==-9, text
+            rc,_,text = c.run(code.format(out=out))[0]
+            assert rc==0 and 'Traceback' not in text, (n,text)
+            assert results(out)==good, n
     raise AssertionError(f'more than {most} files are replaced')
 
 @pytest.mark.skipif(sys.platform!='linux', reason='kills forks')
@@ -76,7 +74,7 @@ def test_full_disk(what):
     with Children() as c:
         rc,_,text = c.run(env.format(cache='cache')+code.format(out='good'))[0]
         assert rc==0, text
-        for n in (1000,2000,8000,20000,60000,200000):
+        for n in (1000,20000,60000):
             out = f'out{n}'
             rc,_,text = c.run(env.format(cache=out+'c')+limited.format(n=n)+code.format(out=out))[0]
             assert 'Traceback' not in text and (rc==0 or rc==2 and 'knet-' in text.splitlines()[-1]), (n,rc,text[-600:])
