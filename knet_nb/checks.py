@@ -41,7 +41,8 @@ def dense(
 
 def _check_columns(df, name):
     "Raises `ValueError` that names the columns that are no numbers"
-    bad = [c for c,t in df.dtypes.items() if not pd.api.types.is_numeric_dtype(t) and pd.to_numeric(df[c], errors='coerce').isna().all()]
+    def is_text(c, t): return not pd.api.types.is_numeric_dtype(t) and pd.to_numeric(df[c], errors='coerce').isna().all()
+    bad = [c for c,t in df.dtypes.items() if is_text(c, t)]
     if not bad: return
     v = first(df[bad[0]].dropna())
     raise ValueError(f"{name}: column {bad[0]!r} has no numbers ({str(v)[:40]!r}): leave it out, or encode it"
@@ -184,8 +185,13 @@ def odd_classes(
     gone = [repr(o) for o in names if o.strip().lower() in _like_missing]
     alike = [g for g in groupby(names, lambda o: o.strip().lower()).values() if len(g)>1]
     blank = [repr(o) for o in names if o!=o.strip()]
-    res = [f"{', '.join(gone[:3])} is taken as a class: if it stands for a missing label, fill in or remove such rows"] if gone else []
-    if alike: res.append(f"{' and '.join(map(repr, alike[0]))} are taken as {len(alike[0])} classes, they differ in blanks or case alone")
+    res = []
+    if gone:
+        res.append(f"{', '.join(gone[:3])} is taken as a class: if it stands for a missing label, "
+                   "fill in or remove such rows")
+    if alike:
+        res.append(f"{' and '.join(map(repr, alike[0]))} are taken as {len(alike[0])} classes, "
+                   "they differ in blanks or case alone")
     elif blank: res.append(f"the class {blank[0]} has blanks around its name")
     return res
 
