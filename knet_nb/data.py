@@ -53,6 +53,9 @@ class LabeledData:
 
     def __post_init__(self):
         self.classes = [str(c) for c in self.classes]
+        if len({*self.classes})<len(self.classes):
+            double = first(o for o in self.classes if self.classes.count(o)>1)
+            raise ValueError(f"class names must differ, {double!r} comes twice")
         for part in ('train','test'): self._check_part(part)
         shapes = [tuple(x.shape[1:]) for x in (self.x_train,self.x_test)]
         if shapes[0]!=shapes[1]: raise ValueError(f"train samples have shape {shapes[0]}, test samples {shapes[1]}")

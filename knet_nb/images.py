@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from functools import cached_property,lru_cache
 import PIL.Image,PIL.ImageDraw,PIL.ImageOps
 from fastai.basics import *
-from .checks import as_numpy
+from .checks import as_numpy,check_k
 
 # %% ../nbs/00c_images.ipynb #ddb49ef8
 _channels = 1,3,4
@@ -207,7 +207,8 @@ def thumbnail(
     folder='.', # What a relative path is relative to
     side:int=112, # Most pixels a side
 )->str: # A data URI
-    "A small picture that is part of a page; None if the image cannot be read"
+    "A small picture that is part of a page; None if the image cannot be read. Raises `ValueError` for a bad `side`"
+    check_k(side, 10_000, 'side')
     def shrink(im):
         im.thumbnail((side,side))
         return im

@@ -14,7 +14,7 @@ import json,os
 from dataclasses import dataclass
 from fastai.basics import *
 from .files import atomic_path,cache_home
-from .checks import check_features,check_labels,check_lengths,check_n_classes,check_rate,check_seed,seed_of
+from .checks import as_tensor,check_features,check_labels,check_lengths,check_n_classes,check_rate,check_seed,seed_of
 from .plots import plot_transition
 
 # %% ../nbs/01_noise.ipynb #bd66c45a
@@ -205,7 +205,7 @@ def corrupt(
 # %% ../nbs/01_noise.ipynb #1fd3754b
 def _check_rows(T, n_classes=None):
     "A float64 matrix whose rows are distributions"
-    T = torch.as_tensor(T).double()
+    T = as_tensor(T, 'T').double()
     if T.ndim!=2 or (n_classes is not None and T.shape[1]!=n_classes):
         raise ValueError(f"expected a matrix with {n_classes or 'L'} columns, got shape {tuple(T.shape)}")
     off = (((T.sum(1)-1).abs()>1e-6)|~((T>=0).all(1))).nonzero()

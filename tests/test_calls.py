@@ -9,7 +9,7 @@ from knet_nb.all import (KNNClassifier,KNet,KNetClassifier,LabeledData,choose_k,
     neighbor_labels,pairflip_noise,pdn_noise,random_asymmetric_noise,thumbnail,uniform_noise,vote_targets,votes)
 
 pytestmark = pytest.mark.slow
-many = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+many = settings(max_examples=106, deadline=None, derandomize=True, database=None)
 
 # Arguments
 
@@ -229,7 +229,9 @@ spoils = dict(k=counts, ks=[*counts,[0],[1,10**9],None], n_classes=counts, k_max
     labels=spoilt_codes, T=spoilt_shares, pred_probs=spoilt_shares, neighbor_labels=spoilt_votes,
     ids=lambda a: (a[0],a[:0],a.float(),a-99,a+99,None,'x',{},object()), image=[np.zeros((4,4,2), np.uint8),np.zeros(4),None,5,{},object(),np.full((4,4,3), nan)],
     exact=[], x_train=spoilt_images, x_test=spoilt_images, y_train=spoilt_codes, y_test=spoilt_codes, classes=[[],['a'],5,['a','a','b'],object()])
-own = dict(call_from_arrays=dict(x=spoilt_images), call_neighbor_labels=dict(labels=lambda a: (o for o in spoilt_codes(a) if np.size(o) in (0,1) or with_bad(o))),
+def code_of_none(a): return (o for o in spoilt_codes(a) if np.size(o) in (0,1) or with_bad(o)) # as many others are labels of other samples
+own = dict(call_from_arrays=dict(x=spoilt_images), call_corrupt=dict(labels=code_of_none), call_thumbnail=dict(image=[]),
+           call_pdn=dict(x=lambda a: (o for o in spoilt_rows(a) if getattr(o, 'ndim', 0)<3)), call_neighbor_labels=dict(labels=lambda a: (o for o in spoilt_codes(a) if np.size(o) in (0,1) or with_bad(o))),
            call_classifier=dict(k_max=[0,-1,1.5,'x']), call_fit_knet=dict(k_max=counts), call_knet=dict(k=[*counts,[0],[1,10**9]]))
 
 def with_bad(o):
@@ -260,7 +262,7 @@ def test_valid(call):
 @pytest.mark.parametrize('call', calls, ids=lambda f: f.__name__)
 def test_spoilt(call):
     wrong = {}
-    for s in range(100):
+    for s in range(106):
         r = np.random.default_rng([s,1])
         f,args,_ = call(r)
         name = list(args)[r.integers(len(args))]
