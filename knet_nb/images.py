@@ -11,7 +11,6 @@ __all__ = ['image_suffixes', 'channels_last', 'pixel_span', 'as_pixels', 'open_i
 
 # %% ../nbs/00c_images.ipynb #3c8541e4
 import base64,io,os,threading
-from contextlib import nullcontext
 from functools import cached_property,lru_cache
 import PIL.Image,PIL.ImageDraw,PIL.ImageOps
 from fastai.basics import *
@@ -117,7 +116,14 @@ def _see(image, folder, shrink, span=None, side=None):
     "`shrink` of the image as it is seen; where `side` pixels are enough, a JPEG is decoded to not many more"
     im = open_image(image, folder, span)
     if side and im is not image: im.draft(None, (4*side,4*side))
-    with _one_at_a_time if im.width*im.height>_large else nullcontext(): return shrink(as_seen(im))
+    if im.width*im.height<=_large: return shrink(as_seen(im))
+    with _one_at_a_time: return shrink(as_seen(_reduced(im, 4*side) if side else im))
+
+def _reduced(im, enough):
+    "The image, smaller by a whole number, with not much less than `enough` pixels a side; all else takes copies of all of it"
+    times = min(im.size)//enough
+    plain = im.mode in ('L','LA','RGB','RGBA','CMYK') and 'transparency' not in im.info
+    return im.reduce(times) if times>1 and plain else im
 
 def _check_bytes(cell):
     "Raises `ValueError` for an array of other numbers"
