@@ -15,7 +15,6 @@ from copy import deepcopy
 from dataclasses import dataclass,replace
 from fastai.basics import *
 from torch.func import functional_call,jvp
-from torchvision.transforms.v2 import AutoAugment,AutoAugmentPolicy
 from .checks import check_k,seed_of
 from .data import LabeledData
 from .loaders import BatchAug,Cutout,HFlip,PadCrop,TensorDL
@@ -56,6 +55,7 @@ class AutoAugmentBatch(BatchAug):
     "AutoAugment of uint8 images, a sub-policy drawn for each (Cubuk et al. 2019; torchvision's 25 sub-policies a policy)"
     order = 0
     def __init__(self, policy:str='cifar10', fill:int=128):
+        from torchvision.transforms.v2 import AutoAugment,AutoAugmentPolicy # a second of imports, for this recipe alone
         known = [p.value for p in AutoAugmentPolicy]
         if policy not in known: raise ValueError(f"unknown policy {policy!r}: known are {', '.join(known)}")
         self.aa = AutoAugment(AutoAugmentPolicy(policy), fill=fill)

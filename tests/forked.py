@@ -3,7 +3,7 @@ import json,os,subprocess,sys
 
 _server = r'''
 import json,os,signal,subprocess,sys,tempfile,time,traceback
-import knet_nb.study.experiments,sklearn.datasets # only imported: torch must not have computed anything before a fork
+import knet_nb.all,sklearn.datasets # only imported: torch must not have computed anything before a fork
 def fork(code, out):
     pid = os.fork()
     if pid: return pid
@@ -49,7 +49,7 @@ class Children:
     "A context manager; `run` gives (exit status, seconds, output) of each code, all at once and killed with SIGKILL after `kill` seconds"
     def __init__(self, **env):
         self.p = subprocess.Popen([sys.executable,'-W','ignore','-c',_server], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                  env={**os.environ,'PYTHONWARNINGS':'ignore','OMP_NUM_THREADS':'2','OMP_WAIT_POLICY':'passive',**env})
+                                  env={**os.environ,'PYTHONWARNINGS':'ignore','OMP_NUM_THREADS':'1',**env})
     def __enter__(self): return self
     def __exit__(self, *args): self.p.stdin.close(); self.p.wait()
     def run(self, *codes, kill=None):

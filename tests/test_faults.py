@@ -1,11 +1,12 @@
 "Kills, full disks, flipped bits, tables that point elsewhere: what is stored stays whole, and whoever is asked answers in one line"
-import json,os,shutil,subprocess,sys
+import json,os,shutil,subprocess,sys,warnings
 from pathlib import Path
 import numpy as np,pandas as pd,pytest,torch
 from PIL import Image
 from forked import Children
 from labelled import fails,folder,quick,table
 from knet_nb.clean.command import knet_clean
+from knet_nb.clean.decisions import Decisions
 from knet_nb.clean.samples import read_table
 from knet_nb.data import from_arrays,load_data
 from knet_nb.deploy import DeployedKNet,feature_net
@@ -98,14 +99,19 @@ def made():
     noisy.save('noisy.npz')
     save_tensors('stage.safetensors', dict(a=torch.arange(9.), b=y), note='x', seconds=1.5)
     save_rows(rows(0), 'rows.parquet')
+    given,names = np.arange(30)%3,['cat','cut','dog']
+    def decisions(p): return Decisions(given, names, p)
+    d = decisions('decisions.csv')
+    for i in range(20): d.add([i,i+3], [2+i%3]*2, given[[i,i+3]])
+    def of_decisions(p): d = decisions(p); return d.kind.tolist(),d.label.tolist(),len(d)
     def of_knet(p): k = KNet.load(p); return k.predict_proba(x[:3]).tolist(),k.classes,k.k,k.columns
     def of_deployed(p): d = DeployedKNet.load(p, body=body); return d.predict_proba(data.x_test[:3]).tolist(),d.classes,d.k
     def of_noise(p): o = load_noise(p); return o.labels.tolist(),o.clean.tolist(),o.n_classes,o.seed,o.exact,o.note
     def of_stage(p): t,m = load_tensors(p); return {k:v.tolist() for k,v in t.items()},m
     def of_rows(p): return load_rows(p).to_csv()
-    return {'knet.safetensors':of_knet,'deployed.safetensors':of_deployed,'noisy.npz':of_noise,'stage.safetensors':of_stage,'rows.parquet':of_rows}
+    return {'knet.safetensors':of_knet,'deployed.safetensors':of_deployed,'noisy.npz':of_noise,'stage.safetensors':of_stage,'rows.parquet':of_rows,'decisions.csv':of_decisions}
 
-@pytest.mark.parametrize('name', ['knet.safetensors','deployed.safetensors','noisy.npz','stage.safetensors','rows.parquet'])
+@pytest.mark.parametrize('name', ['knet.safetensors','deployed.safetensors','noisy.npz','stage.safetensors','rows.parquet','decisions.csv'])
 def test_flipped_bits(name):
     "What is read is what was stored, or is refused"
     read = made()[name]
@@ -114,11 +120,13 @@ def test_flipped_bits(name):
         bad = bytearray(data)
         bad[at//8] ^= 1<<at%8
         Path('bad'+name).write_bytes(bad)
-        try: got = read('bad'+name)
-        except ValueError as e: noticed += 1; assert 'bad'+name in str(e), e
+        try:
+            with warnings.catch_warnings(): warnings.simplefilter('error', UserWarning); got = read('bad'+name)
+        except (ValueError,UserWarning) as e: noticed += 1; assert 'bad'+name in str(e), e
         else: assert got==want, at
     for n in (0,1,len(data)//2,len(data)-1):
         Path('bad'+name).write_bytes(data[:n])
+        if name=='decisions.csv' and n>100: continue # a torn step: see test_widgets
         with pytest.raises(ValueError, match='bad'): read('bad'+name)
     assert noticed>150
 

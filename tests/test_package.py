@@ -66,6 +66,10 @@ def run_py(code): subprocess.run([sys.executable, '-c', code], check=True)
 def test_noise_and_knet_do_not_import_faiss():
     run_py("import sys, knet_nb.noise, knet_nb.knet; assert 'faiss' not in sys.modules")
 
+def test_import_does_not_load_what_few_need():
+    "Each of them takes a second or more"
+    run_py("import sys, knet_nb.all; assert not {'faiss','torchvision','ray','onnx','torch._dynamo'} & sys.modules.keys()")
+
 def test_faiss_is_imported_after_torch():
     run_py("""
 from knet_nb.all import *

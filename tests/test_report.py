@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np,pandas as pd,pyarrow as pa,pyarrow.parquet as pq,pytest,torch
 from PIL import Image
 import knet_nb.clean.command as R
-from knet_nb.clean.samples import from_csv
+from knet_nb.tables import names_from_csv
 from knet_nb.deploy import DeployedKNet
 from knet_nb.knet import KNet
 from knet_nb.clean.command import knet_clean,main
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures('alone')
 def ours(path):
     "A csv of ours, with the names of the classes as they are"
     df = pd.read_csv(path, keep_default_na=False)
-    return df.assign(**{c:from_csv(df[c]) for c in ('given','suggested','label') if c in df})
+    return df.assign(**{c:names_from_csv(df[c]) for c in ('given','suggested','label') if c in df})
 
 def test_folder():
     x,given,true = folder('set')

@@ -7,7 +7,8 @@ from knet_nb.checks import encode_labels,odd_classes
 from knet_nb.classifier import KNetClassifier,find_label_issues,label_issues
 from knet_nb.clean.cleaner import LabelCleaner
 from knet_nb.clean.command import knet_clean
-from knet_nb.clean.samples import _formula,csv_names,from_csv,read_table
+from knet_nb.clean.samples import read_table
+from knet_nb.tables import _formula,csv_names,names_from_csv
 from knet_nb.data import from_arrays,from_frame,load_data
 from knet_nb.knet import KNet,fit_knet
 from knet_nb.neighbors import KNNClassifier,nearest
@@ -63,13 +64,13 @@ def test_names_come_back(classes):
         text = cells.to_numpy().ravel()
         assert not [o for o in text if o.startswith(_formula) and not o.lstrip('-').replace('.', '').isdigit() and 'e-' not in o]
     column = pd.read_csv('out/issues.csv', dtype=str, keep_default_na=False).given
-    assert from_csv(column).tolist()==truth
+    assert names_from_csv(column).tolist()==truth
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.text(st.characters(blacklist_categories=('Cs',), blacklist_characters='\r\n\0'), min_size=1, max_size=8), min_size=2, max_size=6, unique=True))
 def test_any_names_come_back(classes):
     text = pd.DataFrame(dict(label=csv_names(classes))).to_csv(index=False)
-    back = from_csv(pd.read_csv(io.StringIO(text)).label).tolist()
+    back = names_from_csv(pd.read_csv(io.StringIO(text)).label).tolist()
     assert list(map(str, back))==classes
     assert all(isinstance(o, str) or str(int(o))==c for o,c in zip(back, classes))
 

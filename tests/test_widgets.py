@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt,numpy as np,pandas as pd,pytest,torch
 from hypothesis import given,settings,strategies as st
 from PIL import Image
 from knet_nb.clean.cleaner import LabelCleaner
+from knet_nb.clean.decisions import checksum,step_lines
 from knet_nb.clean.explorer import KExplorer
 from knet_nb.images import as_pixels,data_uri,open_image,to_png,unreadable_png
 from knet_nb.knet import KNet
@@ -240,7 +241,7 @@ def test_the_same_size_and_time(tmp_path):
     df,path = frame(np.arange(30)%3),tmp_path/'d.csv'
     c = LabelCleaner(df, blank, path=path); c.keep(5); c.drop(6)
     before = path.stat()
-    with open(path, 'r+b') as f: f.write(path.read_bytes().replace(b'5,2,keep,2', b'8,2,keep,2'))
+    with open(path, 'r+b') as f: f.write(path.read_bytes().replace(*(step_lines([i], ['2'], ['keep'], ['2']) for i in (5,8))))
     os.utime(path, ns=(before.st_atime_ns,before.st_mtime_ns))
     assert path.stat().st_size==before.st_size
     with pytest.raises(OSError, match='changed by another program'): c.undo()
@@ -265,9 +266,9 @@ def test_a_file_without_steps(tmp_path):
     "Is none of decisions"
     df,path = frame(np.arange(30)%3),tmp_path/'d.csv'
     c = LabelCleaner(df, blank, ['a','b,c','d '], path=path); c.keep(7); c.change('b,c', 2)
-    old = re.sub('(,step|,1 of 1)$', '', path.read_text(), flags=re.M)
+    old = re.sub('(,step,check|,1 of 1,[0-9a-f]*)$', '', path.read_text(), flags=re.M)
     path.write_text(old)
-    with pytest.raises(ValueError, match=re.escape(f'{path} is not a file of decisions: its second line is not row,given,decision,label,step')):
+    with pytest.raises(ValueError, match=re.escape(f'{path} is not a file of decisions: its second line is not row,given,decision,label,step,check')):
         LabelCleaner(df, blank, ['a','b,c','d '], path=path)
     assert path.read_text()==old
 
@@ -280,7 +281,7 @@ def test_lines_of_an_editor(tmp_path):
     c = LabelCleaner(df, blank, ['a','b,c','d '], path=path)
     pd.testing.assert_frame_equal(c.decisions, known)
     c.undo(); c.keep(9)
-    path.write_bytes(path.read_bytes().replace(b'2,d ,drop,,2 of 3\r\n', b''))
+    path.write_bytes(re.sub(b'2,d ,drop,,2 of 3,[0-9a-f]{8}\r\n', b'', path.read_bytes()))
     c = LabelCleaner(df, blank, ['a','b,c','d '], path=path)
     assert c.decisions.index.tolist()==[1,3,7,9] and len(c.steps)==4
 
@@ -495,7 +496,7 @@ def test_the_files_of_the_page_are_the_package_s(root):
         assert c.widget.get_state()[trait]==text and 'http' not in text and 'import' not in text
     assert set(c.widget.get_state())>={'fixed','now','thumbs','large'}
 
-@pytest.mark.parametrize('text', ['', 'row,given\n1,2\n', '\x00\x01', '# knet_nb decisions for 3 labels with checksum 00\nrow,given,decision,label,step\n'])
+@pytest.mark.parametrize('text', ['', 'row,given\n1,2\n', '\x00\x01', '# knet_nb decisions for 3 labels with checksum 00\nrow,given,decision,label,step,check\n'])
 def test_foreign_files(tmp_path, text):
     (tmp_path/'d.csv').write_text(text)
     with pytest.raises(ValueError, match=re.escape(str(tmp_path/'d.csv'))): LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv')
@@ -504,8 +505,10 @@ def test_foreign_files(tmp_path, text):
 @pytest.mark.parametrize('line', ['x,0,keep,0,1 of 1','3,0,keep,0,1 of 1','-1,0,keep,0,1 of 1','0,0,maybe,0,1 of 1','0,0,keep,9,1 of 1','0,0,keep,0','0,0,keep,0,','0,0,keep,0,one','0','','"0,0,keep,0,1 of 1'])
 def test_spoilt_lines(tmp_path, line):
     c = LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv'); c.keep()
-    with open(tmp_path/'d.csv', 'a') as f: f.write(line+'\n')
-    with pytest.raises(ValueError, match='cannot take the decision'): LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv')
+    good = (tmp_path/'d.csv').read_text()
+    for end,why in ((f',{checksum(line)}','give the classes'), ('','has been changed'), (',11111111','has been changed')):
+        (tmp_path/'d.csv').write_text(good+line+end+'\n')
+        with pytest.raises(ValueError, match=f'cannot take the decision.*{why}'): LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv')
 
 def test_explorer_kinds():
     "Any dimension, test samples, a fixed k, labels of a classifier"

@@ -18,7 +18,7 @@ from ..checks import check_lengths,encode_labels
 from ..messages import counted
 from ..images import Pictures,data_uri,unreadable_png
 from ..classifier import issue_cols
-from .samples import from_csv
+from ..tables import names_from_csv
 from .decisions import Decisions,kinds
 
 # %% ../../nbs/08f_cleaner.ipynb #f782e5be
@@ -98,7 +98,7 @@ class LabelCleaner:
         for k,v in dict(page_size=page_size, columns=columns, size=size).items():
             if v<1: raise ValueError(f"{k} must be at least 1, got {v}")
         self.page_size,self.columns,self.size,self._page = page_size,columns,size,None
-        self.issues = issues = issues.assign(given=from_csv(issues.given), suggested=from_csv(issues.suggested))
+        self.issues = issues = issues.assign(given=names_from_csv(issues.given), suggested=names_from_csv(issues.suggested))
         labels = issues.given.tolist()+issues.suggested.tolist()
         self.values,self.names = label_values([*dict.fromkeys(labels)], classes)
         self.given,self.suggested = encode_labels(labels, self.values)[0].view(2, -1).numpy()

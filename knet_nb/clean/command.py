@@ -18,6 +18,7 @@ from fastai.basics import *
 from ..files import Stage,Stages,atomic_path,checksum,content_key,key_of,write_whole
 from ..messages import counted,look_wrong
 from ..commands import check_options,one_of,options_of,run_command,usable_device
+from ..tables import csv_names,csv_paths
 from ..data import LabeledData,from_arrays
 from ..loaders import channel_stats
 from ..features import bf16_supported,extract_features
@@ -26,7 +27,7 @@ from ..backbones import backbones,get_recipe,make_backbone,mlp,preliminary_learn
 from ..knet import KNet
 from ..classifier import KNetClassifier,issue_cols
 from ..deploy import DeployedKNet,feature_net
-from .samples import Samples,check_data,csv_names,csv_paths,fix_labels,fixes,mark_column,read_samples
+from .samples import Samples,check_data,fix_labels,fixes,mark_column,read_samples
 from .page import issues_page,review_order
 
 # %% ../../nbs/08d_command.ipynb #d399bc8d
@@ -77,14 +78,14 @@ def claim_out(
 @dataclass
 class CleanOptions:
     "What `knet-clean` is asked for; checked when it is made"
-    data:str # A folder with one subfolder of images a class, a .csv or a .parquet
+    data:str # A folder with one subfolder of images a class, a .csv, .parquet, .npz or .npy
     # Folder for the results; stages are kept there too. In its issues.csv, row is a row's place in the table, counted
     # from 0 below the head
     out:str='issues'
     # What cleaned.csv or cleaned.parquet has for flagged samples: suggest (the suggested label), drop (nothing), keep
     # (the given label, and a column is_issue)
     fix:str='suggest'
-    label:str=None # Column of labels (default: label, labels, target, class or y)
+    label:str=None # Column of labels (default: label, labels, target, class or y); for an .npy, the file of labels
     # Numeric columns, by name or pattern, separated by commas, such as 'x*,age' (default: all but row numbers, ids
     # and constants, if there are neither vectors nor images)
     features:str=None
@@ -319,7 +320,8 @@ def describe_cleaned(
 )->str:
     "What is in `cleaned.csv` or `cleaned.parquet`"
     table = samples.source is not None
-    what,one,lost = ('the table','row',len(samples.source)-len(samples)) if table else ('paths and labels','image',0)
+    what,one,lost = ('paths and labels','image',0) if samples.path.is_dir() else ('rows and labels','row',0)
+    if table: what,lost = 'the table',len(samples.source)-len(samples)
     if fix=='keep': says = f"{what} with a column {mark_column(samples.source) if table else 'is_issue'}"
     elif not n: says = f'{what}, nothing changed'
     elif fix=='drop': says = f"{what} without the {counted(n, f'flagged {one}')}"

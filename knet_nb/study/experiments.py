@@ -14,6 +14,7 @@ from dataclasses import asdict,replace
 from functools import cached_property
 from fastai.basics import *
 from ..files import Stage,Stages,atomic_path,checksum,key_of
+from ..checks import seed_of
 from ..plots import save_plot
 from ..commands import options_of,run_command
 from ..data import LabeledData,dataset_names,load_data
@@ -24,7 +25,7 @@ from ..backbones import make_backbone,n_weights,preliminary_learner
 from ..ieg import ieg_learner,split_probe
 from ..neighbors import choose_k,nearest,neighbor_labels,votes
 from ..knet import KNet,fit_knet,refit_head
-from .config import Config,Own,run_name,value_of
+from .config import Config,Own,own_fields,run_name,value_of
 from .results import (describe,environment,methods,own_methods,plot_accuracy,register_method,results_table,separation,
                                    write_results)
 
@@ -34,7 +35,7 @@ def load_for(
 )->LabeledData:
     "A configuration's data. Raises `ValueError` where its network or its k_max does not go with them"
     if c.data in dataset_names(): d = load_data(c.data, root=c.root)
-    else: d = load_data(c.data, **dict(size=c.size) if c.size else {})
+    else: d = load_data(c.data, **{k:v for k in own_fields if (v := getattr(c, k)) is not None})
     with no_random(): make_backbone(value_of(c.backbone), d) # it has to take these samples
     if c.n_train is not None: d = d.subset(c.n_train)
     n = len(d.x_train)-(c.probe*d.n_classes if c.recipe=='ieg' else 0)
@@ -118,7 +119,8 @@ def row_split(self:Run)->tuple: # Two tensors of rows, or `slice(None)` twice
     share = self.config.held_out
     if not share: return slice(None),slice(None)
     n = len(self.train_data.x_train)
-    order,held = torch.randperm(n, generator=torch.Generator().manual_seed(self.seed)),round(share*n)
+    g = torch.Generator().manual_seed(seed_of(self.seed, 'held out'))
+    order,held = torch.randperm(n, generator=g),round(share*n)
     return order[held:].sort().values,order[:held].sort().values
 
 @patch(as_prop=True)
