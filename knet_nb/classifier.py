@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted,validate_data
 from .checks import (as_numpy,check_distributions,check_features,check_k,check_labels,check_lengths,
     check_missing,dense,encode_labels,label_array)
-from .neighbors import choose_k,nearest,nearest_ivf,neighbor_labels,with_self
+from .neighbors import choose_k,nearest,nearest_ivf,neighbor_labels,vote_weights,with_self
 from .knet import default_bs,fit_knet,knet_losses
 
 # %% ../nbs/08_classifier.ipynb #b84fbd65
@@ -160,29 +160,31 @@ def _repeat_few(*tensors): # as often as it takes for `_least_rows`
 
 # %% ../nbs/08_classifier.ipynb #42c6a026
 @patch
-def _neighbor_labels(self:KNetClassifier, X, y, rows, seed):
-    "Labels (m, k_max_) of the neighbours of the rows to train on. Sets `k_` and `recall_`"
+def _neighbor_labels(self:KNetClassifier, X, y, w, rows, seed):
+    "Labels (m, k_max_) of the neighbours of the rows to train on, and weights or None. Sets `k_` and `recall_`"
     others = max(1, self.k_max_-self.include_self) # neighbours besides itself
     how = dict(search=self.search, recall=self.recall, seed=seed, device=self.device, progress=self.progress)
     ids,self.recall_ = _search(X, rows, others, self.metric, **how)[1:]
     nl,own,L = neighbor_labels(ids, y),torch.as_tensor(y if rows is None else y[rows]),len(self.classes_)
     block = max(1, 2**24//(nl.shape[1]*L)) # rows of votes for every k
-    self.k_ = int(self.k or min(choose_k(nl, own, L, block=block)+self.include_self, self.k_max_))
-    return with_self(nl, own)[:,:self.k_max_] if self.include_self else nl
+    nw,w = (None,None) if w is None else (w[ids],w if rows is None else w[rows])
+    self.k_ = int(self.k or min(choose_k(nl, own, L, block=block, weights=nw)+self.include_self, self.k_max_))
+    if not self.include_self: return nl,nw
+    return with_self(nl, own)[:,:self.k_max_],None if nw is None else torch.cat([w[:,None],nw], 1)[:,:self.k_max_]
 
 # %% ../nbs/08_classifier.ipynb #a95b7f73
 @patch
-def _fit_rows(self:KNetClassifier, X, y, seed):
+def _fit_rows(self:KNetClassifier, X, y, w, seed):
     "kNet of all rows, or of a sample of them. Sets `mean_` and `scale_`"
     rows = _rows_to_train(len(X), seed)
-    nl = self._neighbor_labels(X, y, rows, seed)
+    nl,nw = self._neighbor_labels(X, y, w, rows, seed)
     Z,mean,std = _standardised(X, rows)
     bs = self.batch_size or default_bs(len(Z))
-    Z,nl = _repeat_few(Z, nl)
+    Z,nl,*nw = _repeat_few(*[o for o in (Z,nl,nw) if o is not None])
     hidden = None if self.width=='auto' else self.width if self.width=='paper' else int(self.width)
     how = dict(hidden=hidden, loss=self.loss, epochs=int(self.epochs), lr=float(self.lr), bs=int(bs))
     how |= dict(seed=seed, device=self.device, progress=self.progress)
-    net = fit_knet(Z, nbr_labels=nl, n_classes=len(self.classes_), **how)
+    net = fit_knet(Z, nbr_labels=nl, nbr_weights=first(nw), n_classes=len(self.classes_), **how)
     self.mean_,self.scale_ = mean+std*net.mean.double().numpy(),std*net.std.double().numpy()
     net.mean.copy_(torch.from_numpy(self.mean_)); net.std.copy_(torch.from_numpy(self.scale_))
     return net
@@ -192,14 +194,17 @@ def _fit_rows(self:KNetClassifier, X, y, seed):
 def fit(self:KNetClassifier,
     X, # (n, d) features: array, memmap, DataFrame or tensor
     y, # (n,) labels of any kind, partly wrong
+    sample_weight=None, # (n,) how much each label's vote counts; one of weight 0 is rated, and does not vote
 ):
     "Find neighbours, train kNet and rate the labels. Raises `ValueError` for bad parameters, features and labels"
     self._check_params()
     index = next((o.index for o in (X,y) if isinstance(o, (pd.DataFrame,pd.Series))), None) # a scaler has taken that of X
     X,y = validate_data(self, _readable(X), self._present(y), ensure_min_samples=2)
     self.classes_,y = _classes_of(y)
-    self._limit_k(len(X))
-    net = self.knet_ = self._fit_rows(X, y, check_random_state(self.random_state).randint(2**31-1))
+    w,voting = vote_weights(sample_weight, X)
+    known = (X,y) if voting.all() else (X[voting.numpy()],y[voting.numpy()])
+    self._limit_k(len(known[0]))
+    net = self.knet_ = self._fit_rows(*known, w, check_random_state(self.random_state).randint(2**31-1))
     net.k,net.classes,net.columns = self.k_,self.classes_.tolist(),list(getattr(self, 'feature_names_in_', [])) or None
     self.pred_probs_ = self._proba(X, [self.k_])[:,0]
     self.label_issues_ = label_issues(y, self.pred_probs_, self.classes_, index)
@@ -277,10 +282,11 @@ def predict(self:KNetClassifier,
 def find_label_issues(
     X, # (n, d) features: array, memmap, DataFrame or tensor
     y, # (n,) labels of any kind, partly wrong
+    sample_weight=None, # (n,) how much each label's vote counts
     **kwargs
 )->pd.DataFrame: # As `KNetClassifier.label_issues_`: one row per sample, in the order of X
     "Which labels are wrong, and what should they be?"
-    return KNetClassifier(**kwargs).fit(X, y).label_issues_
+    return KNetClassifier(**kwargs).fit(X, y, sample_weight).label_issues_
 
 # %% ../nbs/08_classifier.ipynb #638c5bb7
 def knn_graph(

@@ -16,7 +16,7 @@ from .checks import (as_tensor,check_features,check_k,check_ks,check_labels,chec
     check_seed,dense)
 from .messages import can_see_bars,some_of
 from .loaders import TensorDL,TensorDataLoaders,TensorItems,channel_stats
-from .neighbors import nearest,neighbor_labels,vote_targets
+from .neighbors import check_vote_weights,nearest,neighbor_labels,vote_targets
 from fastai.callback.schedule import *
 
 # %% ../nbs/05_knet.ipynb #a5ee5fdf
@@ -81,9 +81,10 @@ class NeighborTargets(Callback):
         self.k_max,self.n_classes,self.fixed_k = k_max,n_classes,fixed_k
     def before_batch(self):
         x,nl = self.xb[0],self.yb[0]
+        nl,w = nl.unbind(1) if nl.ndim==3 else (nl,None)
         if self.fixed_k is None: k = torch.randint(1, self.k_max+1, (len(x),), device=x.device)
         else: k = torch.full((len(x),), self.fixed_k, device=x.device)
-        self.learn.xb,self.learn.yb = (x,k),(vote_targets(nl, k, self.n_classes, check=False),)
+        self.learn.xb,self.learn.yb = (x,k),(vote_targets(nl, k, self.n_classes, False, w),)
 
 class SkipValidation(Callback):
     "For a training without validation samples"
@@ -112,6 +113,7 @@ def knet_learner(
     loss:str='ce', # 'ce' or 'kl'
     bs:int=1024, # Batch size
     device=None, # Default: fastai's `default_device()`
+    nbr_weights=None, # (n, k_max) how much each neighbour's vote counts (default: all alike)
     valid=None, # (features, neighbour labels) to watch the loss on; None skips validation
     **kwargs # For `Learner`
 )->Learner:
@@ -121,10 +123,12 @@ def knet_learner(
     check_lengths(x, nl); check_labels(nl.flatten(), n_classes, 'neighbour labels')
     if loss not in knet_losses: raise ValueError(f"unknown loss {loss!r}: known are {', '.join(knet_losses)}")
     device = torch.device(device) if device is not None else default_device()
-    model = KNet(x.shape[1], n_classes, hidden, nl.shape[1], fixed_k)
+    k_max = nl.shape[1]
+    model = KNet(x.shape[1], n_classes, hidden, k_max, fixed_k)
     for o,stat in zip((model.mean,model.std), channel_stats(x)): o.copy_(stat)
+    if nbr_weights is not None: nl = torch.stack([nl.float(), check_vote_weights(nbr_weights, nl.shape)], 1)
     dls = _knet_loaders(x, nl, valid, check_k(bs, 10**9, 'bs'), device)
-    cbs = [NeighborTargets(nl.shape[1], n_classes, fixed_k)]+([SkipValidation()] if valid is None else [])
+    cbs = [NeighborTargets(k_max, n_classes, fixed_k)]+([SkipValidation()] if valid is None else [])
     return Learner(dls, model.to(device), loss_func=knet_losses[loss](), cbs=cbs+L(kwargs.pop('cbs', None)), **kwargs)
 
 # %% ../nbs/05_knet.ipynb #05a10006
@@ -153,6 +157,7 @@ def fit_knet(
     fixed_k:int=None, # 'Fixed kNet': train for this k alone
     include_self:bool=False, # Is a sample its own nearest neighbour?
     nbr_labels=None, # (n, k_max) neighbour labels of an earlier search, in place of `labels`, `include_self`, `k_max`
+    nbr_weights=None, # (n, k_max) how much each of these neighbours' votes counts (default: all alike)
     metric:str='euclidean', # Of the search: 'euclidean' or 'cosine'
     hidden=None, # Width of kNet
     loss:str='ce', # 'ce' or 'kl'
@@ -171,7 +176,7 @@ def fit_knet(
     n_classes = ifnone(n_classes, int(as_tensor(nbr_labels, 'neighbour labels').max())+1)
     bs = ifnone(bs, default_bs(len(features)))
     with no_random(seed):
-        learn = knet_learner(features, nbr_labels, n_classes, hidden, fixed_k, loss, bs, device)
+        learn = knet_learner(features, nbr_labels, n_classes, hidden, fixed_k, loss, bs, device, nbr_weights)
         with (nullcontext() if progress and can_see_bars() else learn.no_bar()),learn.no_logging(): learn.fit_one_cycle(epochs, lr)
     _check_converged(learn, lr)
     return learn.model.eval().cpu()
@@ -246,7 +251,7 @@ def predict(self:KNet,
     return self.predict_proba(x, ks).argmax(-1)
 
 # %% ../nbs/05_knet.ipynb #0a747241
-@delegates(fit_knet, but=['nbr_labels','labels','k_max','fixed_k','include_self','metric'])
+@delegates(fit_knet, but=['nbr_labels','nbr_weights','labels','k_max','fixed_k','include_self','metric'])
 def refit_head(
     features, # (n, d) features of the training samples
     labels, # (n,) their noisy labels

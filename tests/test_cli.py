@@ -1,5 +1,5 @@
 "`knet-run` as its user meets it: one line for whatever is wrong, and a table, a csv, a parquet and a figure otherwise"
-import io,json,os,re,subprocess,sys,urllib.error,urllib.request
+import io,json,os,re,signal,subprocess,sys,time,urllib.error,urllib.request
 from dataclasses import fields
 import numpy as np,pandas as pd,pytest
 from PIL import Image
@@ -199,8 +199,19 @@ def test_stopped_by_the_user(capsys, monkeypatch):
 
 def process(*args):
     env = {k:v for k,v in os.environ.items() if k!='PYTHONWARNINGS'}
-    cmd = [sys.executable,'-c','from knet_nb.study.suite import main; main()',*args]
+    cmd = [sys.executable,'-c','from knet_nb.start import run; run()',*args]
     return subprocess.run(cmd, capture_output=True, text=True, env=env)
+
+@pytest.mark.skipif(sys.platform=='win32', reason='has no such signal')
+def test_interrupted_while_loading():
+    "At any moment: one line, no traceback"
+    code = "from knet_nb.start import {}; print(flush=True); {}()"
+    ps = [subprocess.Popen([sys.executable,'-W','ignore','-c',code.replace('{}',f),'--version'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+          for f in ('run','clean')]
+    for p in ps: p.stdout.readline()
+    for p,s in zip(ps, (.4,.6)): # seconds, of the two to ten that loading takes
+        time.sleep(s); p.send_signal(signal.SIGINT)
+    for p,prog in zip(ps, ('knet-run','knet-clean')): assert (p.communicate()[1], p.returncode)==(f'{prog}: stopped\n', 130)
 
 def test_as_a_process():
     "The exit status and the one line, with no import's warning beside it"

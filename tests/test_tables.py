@@ -1,5 +1,5 @@
 "Tables as people have them: indices, missing labels, several labels, names that a csv changes, columns in another order"
-import io,os
+import io,os,re
 from pathlib import Path
 import numpy as np,pandas as pd,pytest,scipy.sparse as sp,torch
 from PIL import Image
@@ -7,11 +7,13 @@ from knet_nb.checks import encode_labels,odd_classes
 from knet_nb.classifier import KNetClassifier,find_label_issues,label_issues
 from knet_nb.clean.cleaner import LabelCleaner
 from knet_nb.clean.command import knet_clean
-from knet_nb.clean.samples import read_table
+from knet_nb.clean.samples import read_samples,read_table
 from knet_nb.tables import _formula,csv_names,names_from_csv
 from knet_nb.data import from_arrays,from_frame,load_data
 from knet_nb.knet import KNet,fit_knet
 from knet_nb.neighbors import KNNClassifier,nearest
+from knet_nb.study.suite import main as suite_main
+from labelled import fails
 from hypothesis import given,settings,strategies as st
 
 pytestmark = pytest.mark.usefixtures('alone')
@@ -142,3 +144,65 @@ def test_sparse_and_text(name):
 @pytest.mark.parametrize('p', [np.zeros((2,2)),np.full((2,3), .1),np.array([[2,-1],[.5,.5]]),np.full((2,2), np.nan)])
 def test_rows_that_are_no_distributions(p):
     with pytest.raises(ValueError, match='pred_probs'): label_issues([0,1], p)
+
+def all_kinds():
+    "The same samples in every form that both commands take"
+    v,text = x.astype(np.float32),np.array(['cat','dog','eel'])[y]
+    pd.DataFrame(v, columns=list('abcdef')).assign(label=text).to_csv('numbers.csv', index=False)
+    pd.DataFrame(v, columns=list('abcdef')).assign(label=text).to_parquet('numbers.parquet')
+    pd.DataFrame(dict(embedding=[str(o) for o in v.tolist()], label=text)).to_csv('vectors.csv', index=False)
+    pd.DataFrame(dict(embedding=list(v), label=text)).to_parquet('vectors.parquet')
+    np.savez('arrays.npz', x=v, y=text); np.savez('parts.npz', x_train=v, y_train=text, x_test=v[:9], y_test=text[:9])
+    np.save('x.npy', v); np.save('y.npy', text)
+    r = np.random.default_rng(0)
+    pics = [r.integers(0, 60, (10+i%3,12,3)).astype(np.uint8)+np.uint8(60*c) for i,c in enumerate(y)]
+    for i,(a,c) in enumerate(zip(pics, text)): (Path('folder')/c).mkdir(parents=True, exist_ok=True); Image.fromarray(a).save(f'folder/{c}/{i}.png')
+    pd.DataFrame(dict(file=[f'folder/{c}/{i}.png' for i,c in enumerate(text)], label=text)).to_csv('paths.csv', index=False)
+    pd.DataFrame(dict(image=[(Path('folder')/c/f'{i}.png').read_bytes() for i,c in enumerate(text)], label=text)).to_parquet('bytes.parquet')
+    np.savez('images.npz', x=np.stack([p[:10] for p in pics]), y=text)
+    return ['numbers.csv','numbers.parquet','vectors.csv','vectors.parquet','arrays.npz','parts.npz','x.npy'],['folder','paths.csv','bytes.parquet','images.npz']
+
+@pytest.mark.filterwarnings('ignore:.*resized to 64x64')
+def test_both_commands_take_the_same():
+    vectors,images = all_kinds()
+    for f in vectors+images:
+        s,d = read_samples(f),load_data(f)
+        assert s.classes==d.classes==['cat','dog','eel'] and len(s)==120, f
+        assert len(d.x_train)+len(d.x_test)==(129 if f=='parts.npz' else 120), f
+        shape = tuple((s.features if f in vectors else s.x).shape[1:])
+        assert shape==d.shape==((6,) if f in vectors else (3,10,12) if f=='images.npz' else (3,64,64)), f
+        if f in ('arrays.npz','x.npy','vectors.csv'): torch.testing.assert_close(s.features, torch.from_numpy(x).float())
+
+@pytest.mark.filterwarnings('ignore:.*resized to 64x64')
+def test_arrays_through_both_commands(capsys):
+    all_kinds()
+    res = knet_clean('arrays.npz', 'out', quiet=True)
+    back = pd.read_csv('out/cleaned.csv')
+    assert len(res)==120 and list(back)[:3]==['row','label','given'] and back.row.tolist()==list(range(120))
+    knet_clean('x.npy', 'out2', label='y.npy', quiet=True)
+    assert (Path('out/issues.csv').read_bytes(),Path('out/cleaned.csv').read_bytes())==(Path('out2/issues.csv').read_bytes(),Path('out2/cleaned.csv').read_bytes())
+    knet_clean('images.npz', 'out3', quiet=True, backbone='mlp', epochs=1)
+    assert 'data:image' in Path('out3/report.html').read_text()
+    for f,more in (('numbers.csv',['--features','a,b']),('x.npy',['--label','y.npy']),('folder',[])):
+        suite_main(f'--data {f} --backbone mlp --epochs 1 --knet-epochs 1 --ks 1,5 --k-max 5 --out run-{Path(f).stem}'.split()+more)
+        assert len(pd.read_csv(next(Path(f'run-{Path(f).stem}').rglob('results.csv'))))==7
+    assert load_data('numbers.csv', features='a,b').shape==(2,)
+
+@pytest.mark.parametrize('argv, says', [(['folder','--label','x'],'names a column of a table, folder is a folder'), (['arrays.npz','--features','a'],'names a column of a table'),
+    (['numbers.csv','--label','lable'],"no column 'lable'. Did you mean 'label'"), (['x.npy','--label','gone.npy'],'gone.npy'), (['z.npy'],'no file of labels beside it')])
+def test_both_refuse_the_same(argv, says, capsys):
+    all_kinds(); Path('sub').mkdir(); np.save('sub/z.npy', x)
+    if argv[0]=='z.npy': argv = ['sub/z.npy']
+    fails(capsys, argv+['--out','out'], says)
+    with pytest.raises(SystemExit) as e: suite_main(['--backbone','mlp','--out','run','--data',*argv])
+    err = capsys.readouterr().err
+    assert e.value.code==2 and re.search(says, err) and 'Traceback' not in err
+
+def test_formulas_of_ones_own(capsys):
+    "Are written as they came, and that is said"
+    t = df.assign(note=['=SUM(A1)','-1','@me','- x']+['fine']*116, g=-x[:,0])
+    t.to_csv('t.csv', index=False)
+    s = read_table('t.csv')
+    assert [o for o in s.notes if 'formula' in o]==["3 cells may be run as a formula by a spreadsheet (=SUM(A1)): cleaned.csv has the table's cells as they came"]
+    knet_clean('t.csv', 'out', quiet=True)
+    assert pd.read_csv('out/cleaned.csv', dtype=str).note.tolist()==t.note.tolist()

@@ -15,9 +15,9 @@ import pyarrow as pa
 from fastai.basics import *
 from ..files import cached,files_below
 from ..checks import check_lengths,encode_labels,odd_classes
-from ..messages import counted,reasons,some_of
+from ..messages import counted,reasons,shown_as,some_of
 from ..images import image_name,image_size,open_image,stack_images
-from knet_nb.tables import (check_inside,column_of,fractions,image_files,label_hint,read_columns,table_features,
+from knet_nb.tables import (check_inside,column_of,formula_cells,fractions,image_files,label_hint,read_columns,table_features,
     table_labels)
 from ..data import as_samples,class_images,folder_parts,npy_arrays,npz_arrays
 
@@ -204,6 +204,7 @@ def read_table(
     if cells: _name_by_path(s, cells)
     if c.how=='images': _learn_from_images(s, image_files(cells, path), size, skip_broken, c.image)
     else: _read_features(s, c)
+    _note_formulas(s, c.kinds)
     return _note_names(s)
 
 # %% ../../nbs/08b_samples.ipynb #40564517
@@ -214,6 +215,12 @@ def _read_features(s, c):
     if c.how=='vectors': used = f'{s.features.shape[1]}-d vectors of {c.features[0]!r}'
     s.notes.append(f'Features: {used}{_not_used(s)}')
     if s.images is None: s.shown = _values(s, c.kinds)
+
+def _note_formulas(s, kinds):
+    if not isinstance(s.source, pd.DataFrame): return
+    found = formula_cells(s.source[[n for n,k in kinds.items() if k!='number']])
+    if found: s.notes.append(f"{counted(len(found), 'cell')} may be run as a formula by a spreadsheet ({shown_as(found[0], 40)}): "
+                             "cleaned.csv has the table's cells as they came")
 
 # %% ../../nbs/08b_samples.ipynb #fb479f0d
 def _values(s, kinds):
