@@ -78,7 +78,7 @@ broken_files = {
     'whole numbers'),
     'absent classes': ('a.npz', npz_bytes(x=x8, y=y8*2, x_test=x8, y_test=y8*2), 'class 1, 3'),
     'huge labels': ('a.npz', npz_bytes(x=x8, y=y8*10**6, x_test=x8, y_test=y8*10**6), 'class'), 'a text file': ('a.txt', b'hello',
-    'expected .npz, .parquet')}
+    'expected .csv, .parquet, .npz')}
 
 @pytest.mark.parametrize('what', broken_files)
 def test_broken_files(capsys, tmp_path, what):
@@ -98,10 +98,9 @@ def test_an_image_that_does_not_decode(capsys, tmp_path, broken):
     fails(capsys, [*image_quick,'--data',tmp_path/'set'], r'row 53\b', r'41\.png') # a row of a folder is no help without the file's name
 
 @pytest.mark.parametrize('df,says', [
-    (frame().rename(columns=dict(label='kind')), 'which column is the label.*kind'), (frame().rename(columns=dict(image='z')),
-    'which column is the image'),
-    (frame().assign(label=[None]+[1.]*59), 'row 0'), (frame().iloc[:0], 'no rows'),
-    (frame().assign(image=[png(np.zeros((8,8+(i==3)), np.uint8)) for i in range(60)]), 'different sizes')])
+    (frame().rename(columns=dict(label='kind')), 'which column is the label.*kind'),
+    (frame().drop(columns='image').assign(z='text'), 'no column has numbers, vectors or images'), (frame().assign(other=frame().image).rename(columns=dict(image='z')), 'which column is the image'),
+    (frame().assign(label=[None]+[1.]*59), 'row 0'), (frame().iloc[:0], 'no rows')])
 def test_unusable_frames(capsys, tmp_path, df, says):
     df.to_parquet(tmp_path/'a.parquet')
     fails(capsys, [*image_quick,'--data',tmp_path/'a.parquet'], says)

@@ -97,7 +97,7 @@ def test_ids_are_no_features():
 
 def test_wrong_files(capsys):
     for name,content,says in (('a.csv', b'', r'a\.csv'), ('b.csv', b'x;label\n1;a\n', 'separated by commas'), ('c.csv', b'x,x,label\n1,2,a\n', "2 columns 'x'"),
-                              ('d.csv', b'x,label\n1,2,3\n4,5,6\n', 'more fields'), ('e.parquet', b'PAR1', r'e\.parquet'), ('f.txt', b'', r'\.csv or a \.parquet'),
+                              ('d.csv', b'x,label\n1,2,3\n4,5,6\n', 'more fields'), ('e.parquet', b'PAR1', r'e\.parquet'), ('f.txt', b'', r'one of \.csv, \.parquet'),
                               ('g.csv', b'x,label\n\xff,a\n', r'g\.csv cannot be read')):
         Path(name).write_bytes(content)
         fails(capsys, [name,'--out','out'], says)

@@ -57,7 +57,8 @@ def _no_classes(s, odd, few):
     "What the labels are instead, in a sentence"
     no,n,L = "labels must be classes with several samples each, but",len(s),len(s.classes)
     if s.source is None:
-        return f"{no} {L:,} {'class folders have' if s.path.is_dir() else 'labels are those of'} {n:,} samples in all"
+        what = ('class folders','images') if s.path.is_dir() else ('classes','samples')
+        return f"{no} {L:,} {what[0]} have {n:,} {what[1]} in all"
     return (f"{no} column {s.label!r} has {L:,} different {'numbers' if odd else 'values'} in {n:,} rows ({few}): "
             f"name the column of classes with label= (--label); {label_hint(s.source, s.label)}")
 
