@@ -25,12 +25,12 @@ def _version(package):
     with suppress(importlib.metadata.PackageNotFoundError): return f'{package} {importlib.metadata.version(package)}'
 
 def _commit():
-    "The commit of a source checkout, with '+' if it has changes; None for an installed package"
+    "The commit of a source checkout, with '+' if it has changes besides results; None for an installed package"
     top = Path(knet_nb.__file__).resolve().parents[1]
     if not (top/'.git').exists(): return None
     git = lambda *a: subprocess.run(['git','-C',str(top),*a], capture_output=True, text=True, check=True).stdout.strip()
     with suppress(OSError,subprocess.CalledProcessError):
-        return git('rev-parse','--short','HEAD')+('+' if git('status','--porcelain','--untracked-files=no') else '')
+        return git('rev-parse','--short','HEAD')+('+' if git('status','--porcelain','--untracked-files=no','--','.',':!results') else '')
 
 def environment()->dict:
     "Versions, hardware and commit, kept with every row"
