@@ -6,8 +6,8 @@ Docs: https://knet-nb.github.io/knet_nb/images.html.md"""
 
 # %% auto #0
 __all__ = ['image_suffixes', 'channels_last', 'pixel_span', 'as_pixels', 'open_image', 'as_seen', 'not_bytes', 'MixedSizes',
-           'join_images', 'stack_images', 'image_size', 'image_name', 'data_uri', 'thumbnail', 'to_png', 'check_files',
-           'Pictures', 'unreadable_png']
+           'join_images', 'stack_images', 'center_crop', 'image_size', 'image_name', 'data_uri', 'thumbnail', 'to_png',
+           'check_files', 'Pictures', 'unreadable_png']
 
 # %% ../nbs/00c_images.ipynb #3c8541e4
 import base64,io,os,threading
@@ -182,6 +182,23 @@ def stack_images(
 )->np.ndarray: # (n, h, w[, 3]) uint8
     "Images as they are seen, in one array. Raises `ValueError` for one that cannot be decoded, and as `join_images`"
     return join_images([o[None] for o in _decode_all(cells, where, start, folder, size, mode)], where)
+
+# %% ../nbs/00c_images.ipynb #0c2a0002
+def center_crop(
+    image, # What `open_image` takes
+    size:int, # Pixels a side
+    shorter:int=None, # Pixels of the shorter side before the crop (default: `size`)
+    interpolation:str='bilinear', # 'bilinear', 'bicubic', 'nearest' or 'lanczos'
+    folder='.', # What a relative path is relative to
+)->np.ndarray: # (size, size, 3) uint8
+    "The middle of an image as it is seen, in colours"
+    how = PIL.Image.Resampling[interpolation.upper()]
+    def fit(im):
+        (w,h),s = im.size,shorter or size
+        w,h = (s,int(s*h/w)) if w<h else (int(s*w/h),s)
+        left,top = [int(round((o-size)/2)) for o in (w,h)]
+        return im.convert('RGB').resize((w,h), how).crop((left,top,left+size,top+size))
+    return np.asarray(_see(image, folder, fit, side=shorter or size))
 
 # %% ../nbs/00c_images.ipynb #0c1a0007
 def image_size(

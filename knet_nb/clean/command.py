@@ -9,7 +9,7 @@ __all__ = ['result_files', 'clean_checks', 'check_out', 'claim_out', 'CleanOptio
            'main']
 
 # %% ../../nbs/08d_command.ipynb #3c8541e4
-import json,warnings
+import json,re,time,warnings
 from contextlib import suppress
 from dataclasses import asdict,dataclass,replace
 from functools import cached_property
@@ -21,13 +21,13 @@ from ..commands import check_options,one_of,options_of,run_command,usable_device
 from ..tables import csv_names,csv_paths
 from ..data import LabeledData,from_arrays
 from ..loaders import channel_stats
-from ..features import bf16_supported,extract_features
+from ..features import bf16_supported,default_extractor,extract_features,image_features,is_extractor,pretrained
 from ..training import ResumableFit,SayEpochs,quiet
 from ..backbones import backbones,get_recipe,make_backbone,mlp,preliminary_learner
 from ..knet import KNet
 from ..classifier import KNetClassifier,issue_cols
 from ..deploy import DeployedKNet,feature_net
-from .samples import Samples,check_data,fix_labels,fixes,mark_column,read_samples
+from .samples import Samples,are_photos,check_data,fix_labels,fixes,mark_column,read_samples
 from .page import issues_page,review_order
 
 # %% ../../nbs/08d_command.ipynb #d399bc8d
@@ -95,14 +95,18 @@ class CleanOptions:
     size:int=None
     skip_broken:bool=False # Leave out images that cannot be decoded, instead of stopping
     allow_outside:bool=False # Read images that lie outside the table's folder; do so only for tables that you trust
-    backbone:str='resnet20' # Network that learns features from images: resnet20, cnn, resnet29 or mlp
-    recipe:str='fast' # How it is trained: fast, or paper and memorise, which are long and find less
+    # Network for images: torchvision:NAME, timm:NAME or package.module:function has been trained on others and stays as
+    # it is, which is best for photos; resnet20, cnn, resnet29 and mlp are trained on yours (auto: torchvision's
+    # efficientnet_b0 for photos, that is, images of more than 64 pixels or of different sizes; else resnet20)
+    backbone:str='auto'
+    weights:str=None # Local file of a pretrained network's weights (.pth, .safetensors), instead of a download
+    recipe:str='fast' # How a network is trained: fast, or paper and memorise, which are long and find less
     # Its epochs, instead of the recipe's (fast: 14, or as many as 100 steps need). With too few the classes are not
     # told apart, with many the mistakes are learned by heart and not found
     epochs:int=None
     no_flip:bool=False # Do not mirror images in its training: for digits, text, left and right
     k_max:int=101 # Largest number of neighbours; not more than the other samples there are
-    metric:str='euclidean' # Of the neighbours: euclidean or cosine
+    metric:str='auto' # Of the neighbours: euclidean or cosine (auto: cosine among features of a pretrained network)
     seed:int=0 # Of the trainings
     thumbs:int=2000 # At most so many thumbnails in report.html
     rows:int=20000 # At most so many samples in report.html; issues.csv has all
@@ -118,14 +122,18 @@ class CleanOptions:
         return replace(r, min_steps=min(100, r.min_steps))
 
 # %% ../../nbs/08d_command.ipynb #20230900
+_trained = [*backbones,'mlp'] # on the images themselves
 clean_checks = [ # field, (its value, options) -> does it hold?, words
     one_of('fix', fixes),
     ('thumbs', lambda v,c: min(v, c.rows)>=0, "thumbs and rows must be 0 or more, got {} and {c.rows}"),
     ('recipe', lambda v,c: v!='ieg',
      "the recipe 'ieg' needs samples that are known to be clean: use fast, paper or memorise"),
     ('recipe', lambda v,c: c.full_recipe, ''), # has words of its own
-    one_of('backbone', [*backbones,'mlp']),
-    one_of('metric', ['euclidean','cosine']),
+    ('backbone', lambda v,c: v in _trained or v=='auto' or is_extractor(v),
+     f"unknown backbone {{!r}}: known are auto, {', '.join(_trained)}, torchvision:NAME, timm:NAME and package.module:function"),
+    ('weights', lambda v,c: v is None or c.backbone not in _trained,
+     "weights are those of a pretrained network: give backbone=torchvision:NAME, not {c.backbone}"),
+    one_of('metric', ['auto','euclidean','cosine']),
     ('k_max', lambda v,c: v>=1, "k_max must be at least 1, got {}"),
     ('seed', lambda v,c: v>=0, "seed must be 0 or more, got {}"),
     ('size', lambda v,c: v is None or v>=1, "size must be 1 or more pixels, got {}")]
@@ -141,13 +149,29 @@ class Cleaning:
         store_attr()
         self.recipe,self.out = options.full_recipe,Path(options.out).expanduser()
         self.stages,self.k_max = Stages(self.out/'stages', say),min(options.k_max, len(samples)-1)
-        self.notes = [*samples.notes,*self._fewer_neighbors()]
-        if samples.x is not None: self.backbone() # it has to take these samples
+        self.extractor = self._choose_backbone()
+        self.metric = getattr(self.extractor, 'metric', 'euclidean') if options.metric=='auto' else options.metric
+        self.notes = [*map(self._of_features, samples.notes),*self._fewer_neighbors()]
+        if samples.x is not None and not self.extractor: self.backbone() # it has to take these samples
+
+    def _choose_backbone(self):
+        "An `Extractor`, or None for a network that is trained; its name is `backbone_name`"
+        o,s = self.options,self.samples
+        self.backbone_name = o.backbone
+        if s.x is None: return
+        if o.backbone=='auto': self.backbone_name = default_extractor if o.weights or are_photos(s) else 'resnet20'
+        return pretrained(self.backbone_name, o.weights) if is_extractor(self.backbone_name) else None
+
+    def _of_features(self, note):
+        "A note of the reader, with the pretrained network"
+        return re.sub('learned from the images, at [0-9]+x[0-9]+ pixels', f'of {self.extractor}, pretrained', note) if self.extractor else note
 
     def _fewer_neighbors(self):
         k,n = self.options.k_max,len(self.samples)
         return [f"k_max is {n-1:,}, not {k:,}: a sample has no more neighbours among {n:,}"] if k>=n else []
 
+    @cached_property
+    def extracted(self)->Tensor: return self.extract()
     @cached_property
     def network(self)->Stage: return self.train_network()
     @cached_property
@@ -164,14 +188,14 @@ def data(self:Cleaning)->LabeledData:
 @patch
 def backbone(self:Cleaning)->nn.Module:
     "The network, untrained"
-    with no_random(): return make_backbone(self.options.backbone, self.data)
+    with no_random(): return make_backbone(self.backbone_name, self.data)
 
 # %% ../../nbs/08d_command.ipynb #d5df8fcf
 @patch
 def train_network(self:Cleaning)->Stage:
     "The stage of a network trained on the labels as they are: weights, `features`, and `mean` and `std` of the images"
     s,o = self.samples,self.options
-    images,kind = checksum(dict(x=s.x, y=torch.as_tensor(s.labels))),content_key(backbones.get(o.backbone, mlp))
+    images,kind = checksum(dict(x=s.x, y=torch.as_tensor(s.labels))),content_key(backbones.get(self.backbone_name, mlp))
     key = key_of(images, kind, asdict(self.recipe), o.no_flip, o.seed, o.device, bf16_supported(o.device))
     return self.stages.get('network', key, partial(self._train, key))
 
@@ -180,9 +204,9 @@ def _train(self:Cleaning, key):
     "Tensors of the stage; the network's weights are called `model.` and their name"
     o = self.options
     with no_random(o.seed):
-        learn = preliminary_learner(self.data, o.backbone, recipe=self.recipe, device=o.device)
+        learn = preliminary_learner(self.data, self.backbone_name, recipe=self.recipe, device=o.device)
         n = self.recipe.n_epochs(len(learn.dls.train))
-        self.say(f"training {o.backbone} on the labels as they are: {counted(n, 'epoch')}")
+        self.say(f"training {self.backbone_name} on the labels as they are: {counted(n, 'epoch')}")
         resume = ResumableFit(self.stages.checkpoint('network', key), key=key)
         with quiet(learn): learn.fit_recipe(cbs=[resume, SayEpochs(self.say)])
     mean,std = channel_stats(self.samples.x)
@@ -192,8 +216,17 @@ def _train(self:Cleaning, key):
 # %% ../../nbs/08d_command.ipynb #a421ed62
 @patch(as_prop=True)
 def features(self:Cleaning)->Tensor: # (n, d) float32
-    "Those of the table, or those that the network finds"
-    return self.samples.features if self.samples.x is None else self.network['features']
+    "Those of the table, of a pretrained network, or of the network that is trained"
+    if self.samples.x is None: return self.samples.features
+    return self.extracted if self.extractor else self.network['features']
+
+@patch
+def extract(self:Cleaning)->Tensor: # kept in the cache
+    "Features of a pretrained network"
+    s,start = self.samples,time.perf_counter()
+    x = image_features(s.images, self.extractor, s.folder, device=self.options.device, progress=not self.options.quiet)
+    self.say(f'features: {time.perf_counter()-start:.1f} s')
+    return x
 
 # %% ../../nbs/08d_command.ipynb #553e871e
 @patch
@@ -201,14 +234,14 @@ def rate_labels(self:Cleaning)->Stage:
     "The stage of kNet: its weights, the `k` that was chosen, and the columns of the label issues"
     s,o = self.samples,self.options
     rows = checksum(dict(x=self.features, y=torch.as_tensor(s.labels)))
-    key = key_of(rows, self.k_max, o.metric, o.seed, o.device, knet_nb.__version__)
+    key = key_of(rows, self.k_max, self.metric, o.seed, o.device, knet_nb.__version__)
     return self.stages.get('issues', key, self._rate)
 
 @patch
 def _rate(self:Cleaning):
     "Tensors and numbers of the stage; kNet's weights are called `knet.` and their name"
     o = self.options
-    clf = KNetClassifier(k_max=self.k_max, metric=o.metric, random_state=o.seed, device=o.device)
+    clf = KNetClassifier(k_max=self.k_max, metric=self.metric, random_state=o.seed, device=o.device)
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'The number of unique classes') # was looked at when they were read
         clf.fit(self.features.numpy(), self.samples.labels)
@@ -264,8 +297,8 @@ def about(self:Cleaning)->dict:
     s,o,rating = self.samples,self.options,self.rating
     table = s.source is not None
     return dict(data=str(s.path.resolve()), samples=len(s), flagged=int(rating['is_issue'].sum()), classes=s.classes,
-                k=rating['k'], fix=o.fix, label=s.label if table else None, features=list(s.columns) or o.backbone,
-                metric=o.metric, seed=o.seed, notes=self.notes, recipe=None if s.x is None else asdict(self.recipe),
+                k=rating['k'], fix=o.fix, label=s.label if table else None, features=list(s.columns) or self.backbone_name,
+                metric=self.metric, seed=o.seed, notes=self.notes, recipe=None if s.x is None or self.extractor else asdict(self.recipe),
                 version=knet_nb.__version__)
 
 # %% ../../nbs/08d_command.ipynb #7b3c555a
@@ -307,7 +340,7 @@ def write(self:Cleaning)->pd.DataFrame: # One row a sample, the most doubtful fi
     about = json.dumps(self.about(), indent=1)+'\n'
     writers = {'issues.csv':partial(_to_csv, _spelt(ranked, s.classes)), name:partial(to_file, clean), 'report.html':self.page,
                'model.safetensors':self.knet().save, _about:lambda path: path.write_text(about)}
-    if s.x is not None: writers['deployed.safetensors'] = self.deployed().save
+    if s.x is not None and not self.extractor: writers['deployed.safetensors'] = self.deployed().save
     write_whole(self.out, writers)
     for n in result_files.keys()-writers.keys(): (self.out/n).unlink(missing_ok=True)
     return ranked
