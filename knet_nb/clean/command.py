@@ -25,7 +25,7 @@ from ..features import bf16_supported,default_extractor,extract_features,image_f
 from ..training import ResumableFit,SayEpochs,quiet
 from ..backbones import backbones,get_recipe,make_backbone,mlp,preliminary_learner
 from ..knet import KNet
-from ..classifier import KNetClassifier,issue_cols
+from ..classifier import KNetClassifier,issue_cols,noise_estimate,worth_taking
 from ..deploy import DeployedKNet,feature_net
 from .samples import Samples,are_photos,check_data,fix_labels,fixes,mark_column,read_samples
 from .page import issues_page,review_order
@@ -83,8 +83,9 @@ class CleanOptions:
     # from 0 below the head
     out:str='issues'
     # What cleaned.csv or cleaned.parquet has for flagged samples: suggest (the suggested label), drop (nothing), keep
-    # (the given label, and a column is_issue)
-    fix:str='suggest'
+    # (the given label, and a column is_issue), auto (suggest where that mends more labels than it spoils, as far as can
+    # be told; else keep, which is said)
+    fix:str='auto'
     label:str=None # Column of labels (default: label, labels, target, class or y); for an .npy, the file of labels
     # Numeric columns, by name or pattern, separated by commas, such as 'x*,age' (default: all but row numbers, ids
     # and constants, if there are neither vectors nor images)
@@ -124,7 +125,7 @@ class CleanOptions:
 # %% ../../nbs/08d_command.ipynb #20230900
 _trained = [*backbones,'mlp'] # on the images themselves
 clean_checks = [ # field, (its value, options) -> does it hold?, words
-    one_of('fix', fixes),
+    one_of('fix', ['auto',*fixes]),
     ('thumbs', lambda v,c: min(v, c.rows)>=0, "thumbs and rows must be 0 or more, got {} and {c.rows}"),
     ('recipe', lambda v,c: v!='ieg',
      "the recipe 'ieg' needs samples that are known to be clean: use fast, paper or memorise"),
@@ -283,12 +284,15 @@ def deployed(self:Cleaning)->DeployedKNet:
 
 # %% ../../nbs/08d_command.ipynb #ab77a5b4
 @patch
-def note_agreement(self:Cleaning):
-    "Note that kNet can hardly tell the classes apart, if that is so"
-    agree = (self.rating['given']==self.rating['suggested']).double().mean().item()
-    note = (f'kNet agrees with only {agree:.0%} of the labels. Either most are wrong, or the features do not tell the '
-            'classes apart: take flags as hints, do not fix labels by them')
-    if agree<.5 and note not in self.notes: self.notes.append(note); self.say(note)
+def decide_fix(self:Cleaning)->str: # 'suggest', 'drop' or 'keep'
+    "What is done with flagged samples. A doubt whether the suggestions can be taken is noted, before all other notes"
+    fix,why = self.options.fix,worth_taking(self.issues())
+    if fix=='auto': fix = 'keep' if why else 'suggest'
+    done = 'the given labels are kept, and flagged ones marked in is_issue (--fix suggest takes the suggestions all the same)'
+    if fix!='keep': done = 'take flags as hints, do not fix labels by them'
+    note = f"{why[:1].upper()}{why[1:]}. So {done}"
+    if why and note not in self.notes: self.notes.insert(0, note); self.say(note)
+    return fix
 
 # %% ../../nbs/08d_command.ipynb #4f63141a
 @patch
@@ -297,7 +301,7 @@ def about(self:Cleaning)->dict:
     s,o,rating = self.samples,self.options,self.rating
     table = s.source is not None
     return dict(data=str(s.path.resolve()), samples=len(s), flagged=int(rating['is_issue'].sum()), classes=s.classes,
-                k=rating['k'], fix=o.fix, label=s.label if table else None, features=list(s.columns) or self.backbone_name,
+                k=rating['k'], fix=self.decide_fix(), noise_estimate=noise_estimate(self.issues()), label=s.label if table else None, features=list(s.columns) or self.backbone_name,
                 metric=self.metric, seed=o.seed, notes=self.notes, recipe=None if s.x is None or self.extractor else asdict(self.recipe),
                 version=knet_nb.__version__)
 
@@ -333,8 +337,7 @@ def write(self:Cleaning)->pd.DataFrame: # One row a sample, the most doubtful fi
     "Do what is left of the work, and write all results"
     s,d = self.samples,self.issues()
     ranked = pd.concat([s.ids, self.named_issues()], axis=1).iloc[review_order(d)].reset_index(drop=True)
-    self.note_agreement()
-    clean = fix_labels(s, d.suggested.to_numpy(), d.is_issue.to_numpy(), self.options.fix)
+    clean = fix_labels(s, d.suggested.to_numpy(), d.is_issue.to_numpy(), self.decide_fix())
     name,to_file = ('cleaned.parquet',pq.write_table) if isinstance(clean, pa.Table) else ('cleaned.csv',_to_csv)
     if s.source is None: clean = _spelt(clean, s.classes)
     about = json.dumps(self.about(), indent=1)+'\n'
@@ -381,7 +384,7 @@ def knet_clean(*args, **kwargs)->pd.DataFrame: # One row a sample, the most doub
     n = int(res.is_issue.sum())
     say(f"{n:,} of {len(s):,} labels {look_wrong(n)} ({n/len(s):.1%})")
     for name,what in result_files.items():
-        if (out/name).exists(): c.say(f"{out/name}: {what or describe_cleaned(s, n, o.fix)}")
+        if (out/name).exists(): c.say(f"{out/name}: {what or describe_cleaned(s, n, c.decide_fix())}")
     return res
 
 # %% ../../nbs/08d_command.ipynb #8f8db578

@@ -17,7 +17,7 @@ from ..files import atomic_path
 from ..checks import check_lengths,encode_labels
 from ..messages import counted,look_wrong,shown_as
 from ..images import thumbnail
-from ..classifier import issue_cols
+from ..classifier import issue_cols,noise_estimate
 
 # %% ../../nbs/08c_page.ipynb #ecb2f647
 def review_order(
@@ -37,8 +37,8 @@ def page_sums(
 )->dict: # `subtitle`, and `numbers` with their names
     "What stands on top of the page"
     n,flagged = len(issues),int(issues.is_issue.sum())
-    rate = f'{flagged/max(1, n):.1%}'
-    numbers = [['samples',f'{n:,}'],['classes',f'{n_classes:,}'],['flagged',f'{flagged:,}'],['estimated noise rate',rate]]
+    rate,error = noise_estimate(issues)
+    numbers = [['samples',f'{n:,}'],['classes',f'{n_classes:,}'],['flagged',f'{flagged:,}'],['estimated noise rate',f'{rate:.0%} ± {error:.0%}']]
     return dict(subtitle=f"{flagged:,} of {counted(n, 'label')} {look_wrong(flagged)}", numbers=numbers)
 
 # %% ../../nbs/08c_page.ipynb #20f804e5
