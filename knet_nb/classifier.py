@@ -283,7 +283,8 @@ def noise_estimate(
     plainest:float=.2, # Share of each suggested class that is looked at; at least five samples
 )->tuple: # The share, and its standard error
     "Share of wrong labels, from the samples whose class is plainest. Needs no clean labels"
-    d = pd.DataFrame(dict(c=issues.suggested.to_numpy(), p=issues.p_suggested.to_numpy(), other=(issues.given!=issues.suggested).to_numpy()))
+    d = issues[['suggested','p_suggested']].set_axis(['c','p'], axis=1).reset_index(drop=True)
+    d['other'] = (issues.given!=issues.suggested).to_numpy()
     size = d.groupby('c').other.size()
     rank,most = d.groupby('c').p.rank(ascending=False, method='first'),(plainest*size).clip(lower=5)
     plain = d[rank<=d.c.map(most)].groupby('c').other
@@ -298,8 +299,12 @@ def worth_taking(
     "Are the suggestions expected to mend more labels than they spoil?"
     flagged,agree = float(issues.is_issue.mean()),float((issues.given==issues.suggested).mean())
     rate,_ = noise_estimate(issues)
-    if agree<.5: return f"kNet agrees with only {agree:.0%} of the labels: either most are wrong, or the features do not tell the classes apart"
-    if rate<.65*flagged: return f"{flagged:.1%} of the labels are flagged, but only about {rate:.1%} seem to be wrong: many flags may be false alarms"
+    if agree<.5:
+        return (f"kNet agrees with only {agree:.0%} of the labels: "
+                "either most are wrong, or the features do not tell the classes apart")
+    if rate<.65*flagged:
+        return (f"{flagged:.1%} of the labels are flagged, but only about {rate:.1%} seem to be wrong: "
+                "many flags may be false alarms")
     return ''
 
 # %% ../nbs/08_classifier.ipynb #dc52bddf

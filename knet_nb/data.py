@@ -589,7 +589,8 @@ def _load_path(path, **kwargs):
     if kind=='.npy': return from_npy(path, **kwargs)
     named = first(o for o in ('label','features','embedding','image') if kwargs.get(o) is not None)
     if named and (path.is_dir() or kind=='.npz'):
-        raise ValueError(f"{named}= (--{named}) names a column of a table, {path} is {'a folder' if path.is_dir() else 'an archive'}")
+        what = 'a folder' if path.is_dir() else 'an archive'
+        raise ValueError(f"{named}= (--{named}) names a column of a table, {path} is {what}")
     if kind=='.npz': return from_npz(path, **kwargs)
     if path.is_dir(): return from_folder(path, **kwargs)
     raise ValueError(f"{path}: expected .csv, .parquet, .npz, .npy, or a folder of images or of parquet files")

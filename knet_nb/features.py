@@ -267,8 +267,9 @@ def _downloading(name):
     "Raises `ConnectionError` that says what to do"
     try: yield
     except (OSError,RuntimeError) as e:
-        raise ConnectionError(f"the weights of {name} could not be downloaded ({' '.join(str(e).split())[:120]}): give a local file with "
-                              "weights= (--weights), or train a network on your images with --backbone resnet20") from None
+        why = ' '.join(str(e).split())[:120]
+        raise ConnectionError(f"the weights of {name} could not be downloaded ({why}): give a local file with weights= "
+                              "(--weights), or train a network on your images with --backbone resnet20") from None
 
 # %% ../nbs/01a_features.ipynb #0a500005
 def _torchvision(name, weights):
@@ -278,7 +279,8 @@ def _torchvision(name, weights):
     with nullcontext() if weights else _downloading(f'torchvision:{name}'):
         model = get_model(name, weights=None if weights else best, progress=False)
     t = best.transforms()
-    how = dict(size=t.crop_size[0], shorter=t.resize_size[0], mean=tuple(t.mean), std=tuple(t.std), interpolation=t.interpolation.value)
+    how = dict(size=t.crop_size[0], shorter=t.resize_size[0], interpolation=t.interpolation.value)
+    how |= dict(mean=tuple(t.mean), std=tuple(t.std))
     return Extractor(_load_weights(model, weights, f'torchvision:{name}'), f'torchvision:{name}', penultimate=True, **how)
 
 def _timm(name, weights):
@@ -288,14 +290,15 @@ def _timm(name, weights):
     if not name.startswith('hf-hub:') and arch not in timm.list_models():
         raise ValueError(f"timm has no network {name!r}.{did_you_mean(arch, timm.list_models())}")
     with nullcontext() if weights else _downloading(f'timm:{name}'):
-        how = dict(pretrained=True) if not weights else dict(pretrained=True, pretrained_cfg_overlay=dict(file=str(_weights_file(weights))))
-        try: model = timm.create_model(name, num_classes=0, **how)
+        own = dict(pretrained_cfg_overlay=dict(file=str(_weights_file(weights)))) if weights else {}
+        try: model = timm.create_model(name, num_classes=0, pretrained=True, **own)
         except RuntimeError as e:
             if not weights: raise
             raise ValueError(f"{weights} has no weights of timm:{name}: {' '.join(str(e).split())[:160]}") from None
     c = timm.data.resolve_model_data_config(model)
     size = c['input_size'][-1]
-    how = dict(size=size, shorter=int(size/c['crop_pct']), mean=tuple(c['mean']), std=tuple(c['std']), interpolation=c['interpolation'])
+    how = dict(size=size, shorter=int(size/c['crop_pct']), interpolation=c['interpolation'])
+    how |= dict(mean=tuple(c['mean']), std=tuple(c['std']))
     return Extractor(model, f'timm:{name}', **how)
 
 # %% ../nbs/01a_features.ipynb #0a500006
@@ -320,7 +323,9 @@ def pretrained(
     "A pretrained network for `image_features`. Raises `ValueError`, `FileNotFoundError` and `ConnectionError` with what to do"
     if isinstance(name, Extractor): return name
     source,_,rest = str(name).partition(':')
-    if not rest: raise ValueError(f"{name!r} names no pretrained network: give torchvision:NAME, timm:NAME or package.module:function")
+    if not rest:
+        raise ValueError(f"{name!r} names no pretrained network: "
+                         "give torchvision:NAME, timm:NAME or package.module:function")
     return _sources[source](rest, weights) if source in _sources else _of_function(name, weights)
 
 # %% ../nbs/01a_features.ipynb #0a5000c1
@@ -340,7 +345,8 @@ def keep_memory():
 def _image_id(o, folder):
     "What an image is: a file by its place, size and time, all else by content"
     if isinstance(o, dict): o = o['bytes'] if o.get('bytes') is not None else o['path']
-    if not isinstance(o, (str,Path)): return content_key(np.frombuffer(o, np.uint8) if isinstance(o, (bytes,bytearray,memoryview)) else np.asarray(o))
+    if isinstance(o, (bytes,bytearray,memoryview)): return content_key(np.frombuffer(o, np.uint8))
+    if not isinstance(o, (str,Path)): return content_key(np.asarray(o))
     try: st = os.stat(Path(folder)/o)
     except OSError: return str(o) # whoever decodes it will say so
     return os.path.realpath(Path(folder)/o),st.st_size,st.st_mtime_ns
@@ -361,7 +367,8 @@ def _features_of(e, device, bf16):
     model = e.model.to(device, memory_format=torch.channels_last)
     stats = [torch.tensor(o, device=device).view(1,-1,1,1)*255 for o in (e.mean,e.std)]
     blank = torch.zeros(2, 3, e.size, e.size, device=device)
-    with _watch(model, None if e.penultimate else '', blank) as seen, eval_mode(model), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+    cast = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
+    with _watch(model, None if e.penultimate else '', blank) as seen, eval_mode(model), cast:
         def f(x):
             x = x.to(device).permute(0,3,1,2).float().contiguous(memory_format=torch.channels_last)
             model((x-stats[0])/stats[1])

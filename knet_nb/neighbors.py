@@ -449,7 +449,8 @@ def votes(
     nl = _check_votes(neighbor_labels, n_classes)
     ks = check_ks(ks, nl.shape[1])
     if block<1: raise ValueError(f"block must be at least 1 row, got {block}")
-    w = torch.ones(1, device=nl.device).expand(nl.shape) if weights is None else check_vote_weights(weights, nl.shape).to(nl.device)
+    w = torch.ones(1).expand(nl.shape) if weights is None else check_vote_weights(weights, nl.shape)
+    w = w.to(nl.device)
     out = torch.empty(len(nl), len(ks), n_classes, device=nl.device)
     for rows,w,res in zip(nl.split(block), w.split(block), out.split(block)):
         counts,last = torch.zeros(len(rows), n_classes, device=nl.device),0

@@ -165,7 +165,8 @@ class Cleaning:
 
     def _of_features(self, note):
         "A note of the reader, with the pretrained network"
-        return re.sub('learned from the images, at [0-9]+x[0-9]+ pixels', f'of {self.extractor}, pretrained', note) if self.extractor else note
+        if not self.extractor: return note
+        return re.sub('learned from the images, at [0-9]+x[0-9]+ pixels', f'of {self.extractor}, pretrained', note)
 
     def _fewer_neighbors(self):
         k,n = self.options.k_max,len(self.samples)
@@ -299,10 +300,11 @@ def decide_fix(self:Cleaning)->str: # 'suggest', 'drop' or 'keep'
 def about(self:Cleaning)->dict:
     "What the results rest on"
     s,o,rating = self.samples,self.options,self.rating
-    table = s.source is not None
+    table,trained = s.source is not None,s.x is not None and not self.extractor
     return dict(data=str(s.path.resolve()), samples=len(s), flagged=int(rating['is_issue'].sum()), classes=s.classes,
-                k=rating['k'], fix=self.decide_fix(), noise_estimate=noise_estimate(self.issues()), label=s.label if table else None, features=list(s.columns) or self.backbone_name,
-                metric=self.metric, seed=o.seed, notes=self.notes, recipe=None if s.x is None or self.extractor else asdict(self.recipe),
+                k=rating['k'], fix=self.decide_fix(), noise_estimate=noise_estimate(self.issues()),
+                label=s.label if table else None, features=list(s.columns) or self.backbone_name, metric=self.metric,
+                seed=o.seed, notes=self.notes, recipe=asdict(self.recipe) if trained else None,
                 version=knet_nb.__version__)
 
 # %% ../../nbs/08d_command.ipynb #7b3c555a

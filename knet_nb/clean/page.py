@@ -38,7 +38,8 @@ def page_sums(
     "What stands on top of the page"
     n,flagged = len(issues),int(issues.is_issue.sum())
     rate,error = noise_estimate(issues)
-    numbers = [['samples',f'{n:,}'],['classes',f'{n_classes:,}'],['flagged',f'{flagged:,}'],['estimated noise rate',f'{rate:.0%} ± {error:.0%}']]
+    numbers = [['samples',f'{n:,}'],['classes',f'{n_classes:,}'],['flagged',f'{flagged:,}'],
+               ['estimated noise rate',f'{rate:.0%} ± {error:.0%}']]
     return dict(subtitle=f"{flagged:,} of {counted(n, 'label')} {look_wrong(flagged)}", numbers=numbers)
 
 # %% ../../nbs/08c_page.ipynb #20f804e5

@@ -182,7 +182,7 @@ def changed(self:Config)->dict:
 
 # %% ../../nbs/05a_config.ipynb #805215ca
 own_fields = 'label features embedding image size'.split() # how data of one's own are read
-_upstream = f"data {' '.join(own_fields)} noise rate exact n_train backbone recipe epochs bs lr probe ieg_p ieg_k held_out device".split()
+_upstream = own_fields+'data noise rate exact n_train backbone recipe epochs bs lr probe ieg_p ieg_k held_out device'.split()
 
 @patch(as_prop=True)
 def upstream(self:Config)->dict:

@@ -30,7 +30,8 @@ def _commit():
     if not (top/'.git').exists(): return None
     git = lambda *a: subprocess.run(['git','-C',str(top),*a], capture_output=True, text=True, check=True).stdout.strip()
     with suppress(OSError,subprocess.CalledProcessError):
-        return git('rev-parse','--short','HEAD')+('+' if git('status','--porcelain','--untracked-files=no','--','.',':!results') else '')
+        changed = git('status','--porcelain','--untracked-files=no','--','.',':!results')
+        return git('rev-parse','--short','HEAD')+('+' if changed else '')
 
 def environment()->dict:
     "Versions, hardware and commit, kept with every row"
