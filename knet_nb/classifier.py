@@ -283,6 +283,7 @@ def noise_estimate(
     plainest:float=.2, # Share of each suggested class that is looked at; at least five samples
 )->tuple: # The share, and its standard error
     "Share of wrong labels, from the samples whose class is plainest. Needs no clean labels"
+    if not len(issues): return 0.,0.
     d = issues[['suggested','p_suggested']].set_axis(['c','p'], axis=1).reset_index(drop=True)
     d['other'] = (issues.given!=issues.suggested).to_numpy()
     size = d.groupby('c').other.size()
