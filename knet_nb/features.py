@@ -7,7 +7,7 @@ Docs: https://knet-nb.github.io/knet_nb/features.html.md"""
 # %% auto #0
 __all__ = ['default_extractor', 'block_size', 'find_head', 'eval_mode', 'check_order', 'plain_loader', 'LoaderInputs',
            'bf16_supported', 'extract_features', 'fitted_share', 'Extractor', 'is_extractor', 'pretrained',
-           'keep_memory', 'image_features']
+           'trim_memory', 'keep_memory', 'image_features']
 
 # %% ../nbs/01a_features.ipynb #3c8541e4
 import ctypes,itertools,math,os
@@ -329,6 +329,11 @@ def pretrained(
     return _sources[source](rest, weights) if source in _sources else _of_function(name, weights)
 
 # %% ../nbs/01a_features.ipynb #0a5000c1
+def trim_memory():
+    "Give freed memory back to the system, where the C library (glibc) keeps it"
+    with suppress(OSError,TypeError,AttributeError): # not there in other libraries
+        ctypes.CDLL(None).malloc_trim(0)
+
 @contextmanager
 def keep_memory():
     "Memory that is freed stays with the process until the end (glibc only; elsewhere nothing happens)"
@@ -339,7 +344,7 @@ def keep_memory():
     try: yield
     finally:
         libc.mallopt(mmap, 2**25); libc.mallopt(trim, 2**26) # the most that glibc comes to by itself
-        libc.malloc_trim(0)
+        trim_memory()
 
 # %% ../nbs/01a_features.ipynb #0a500009
 def _image_id(o, folder):
@@ -384,7 +389,7 @@ def image_features(
     folder='.', # What relative paths are relative to
     bs:int=None, # Batch size (default: 64 on a GPU, 8 on a CPU, whose caches are small)
     device=None, # Default: fastai's `default_device()`
-    bf16:bool=None, # Autocast (default: on a GPU that has it; a CPU is slower with it, ten times where convolutions are grouped)
+    bf16:bool=None, # Autocast (default: on a GPU that has it; CPUs can be far slower with it)
     cache:bool=True, # Keep what is done below `KNET_CACHE`?
     progress:bool=True, # Show a progress bar, if somebody can see it?
 )->Tensor: # (n, d) float32, in the order of the images

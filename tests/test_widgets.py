@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt,numpy as np,pandas as pd,pytest,torch
 from hypothesis import given,settings,strategies as st
 from PIL import Image
 from knet_nb.clean.cleaner import LabelCleaner
-from knet_nb.clean.decisions import checksum,step_lines
+from knet_nb.clean.decisions import line_check,step_lines
 from knet_nb.clean.explorer import KExplorer
 from knet_nb.images import as_pixels,data_uri,open_image,to_png,unreadable_png
 from knet_nb.knet import KNet
@@ -506,7 +506,7 @@ def test_foreign_files(tmp_path, text):
 def test_spoilt_lines(tmp_path, line):
     c = LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv'); c.keep()
     good = (tmp_path/'d.csv').read_text()
-    for end,why in ((f',{checksum(line)}','give the classes'), ('','has been changed'), (',11111111','has been changed')):
+    for end,why in ((f',{line_check(line)}','give the classes'), ('','has been changed'), (',11111111','has been changed')):
         (tmp_path/'d.csv').write_text(good+line+end+'\n')
         with pytest.raises(ValueError, match=f'cannot take the decision.*{why}'): LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv')
 

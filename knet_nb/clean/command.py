@@ -178,6 +178,8 @@ class Cleaning:
     def network(self)->Stage: return self.train_network()
     @cached_property
     def rating(self)->Stage: return self.rate_labels()
+    @cached_property
+    def fix(self)->str: return self.decide_fix()
 
 # %% ../../nbs/08d_command.ipynb #767ea489
 @patch(as_prop=True)
@@ -292,7 +294,7 @@ def decide_fix(self:Cleaning)->str: # 'suggest', 'drop' or 'keep'
     done = 'the given labels are kept, and flagged ones marked in is_issue (--fix suggest takes the suggestions all the same)'
     if fix!='keep': done = 'take flags as hints, do not fix labels by them'
     note = f"{why[:1].upper()}{why[1:]}. So {done}"
-    if why and note not in self.notes: self.notes.insert(0, note); self.say(note)
+    if why: self.notes.insert(0, note); self.say(note)
     return fix
 
 # %% ../../nbs/08d_command.ipynb #4f63141a
@@ -302,7 +304,7 @@ def about(self:Cleaning)->dict:
     s,o,rating = self.samples,self.options,self.rating
     table,trained = s.source is not None,s.x is not None and not self.extractor
     return dict(data=str(s.path.resolve()), samples=len(s), flagged=int(rating['is_issue'].sum()), classes=s.classes,
-                k=rating['k'], fix=self.decide_fix(), noise_estimate=noise_estimate(self.issues()),
+                k=rating['k'], fix=self.fix, noise_estimate=noise_estimate(self.issues()),
                 label=s.label if table else None, features=list(s.columns) or self.backbone_name, metric=self.metric,
                 seed=o.seed, notes=self.notes, recipe=asdict(self.recipe) if trained else None,
                 version=knet_nb.__version__)
@@ -339,7 +341,7 @@ def write(self:Cleaning)->pd.DataFrame: # One row a sample, the most doubtful fi
     "Do what is left of the work, and write all results"
     s,d = self.samples,self.issues()
     ranked = pd.concat([s.ids, self.named_issues()], axis=1).iloc[review_order(d)].reset_index(drop=True)
-    clean = fix_labels(s, d.suggested.to_numpy(), d.is_issue.to_numpy(), self.decide_fix())
+    clean = fix_labels(s, d.suggested.to_numpy(), d.is_issue.to_numpy(), self.fix)
     name,to_file = ('cleaned.parquet',pq.write_table) if isinstance(clean, pa.Table) else ('cleaned.csv',_to_csv)
     if s.source is None: clean = _spelt(clean, s.classes)
     about = json.dumps(self.about(), indent=1)+'\n'
@@ -386,7 +388,7 @@ def knet_clean(*args, **kwargs)->pd.DataFrame: # One row a sample, the most doub
     n = int(res.is_issue.sum())
     say(f"{n:,} of {len(s):,} labels {look_wrong(n)} ({n/len(s):.1%})")
     for name,what in result_files.items():
-        if (out/name).exists(): c.say(f"{out/name}: {what or describe_cleaned(s, n, c.decide_fix())}")
+        if (out/name).exists(): c.say(f"{out/name}: {what or describe_cleaned(s, n, c.fix)}")
     return res
 
 # %% ../../nbs/08d_command.ipynb #8f8db578

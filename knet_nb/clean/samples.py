@@ -17,8 +17,8 @@ from ..files import cached,files_below
 from ..checks import check_lengths,encode_labels,odd_classes
 from ..messages import counted,reasons,shown_as,some_of
 from ..images import image_name,image_size,open_image,stack_images
-from knet_nb.tables import (check_inside,column_of,formula_cells,fractions,image_files,label_hint,read_columns,table_features,
-    table_labels)
+from ..tables import check_inside,column_of,formula_cells,fractions,image_files,label_hint
+from ..tables import read_columns,table_features,table_labels
 from ..data import as_samples,class_images,folder_parts,npy_arrays,npz_arrays
 
 # %% ../../nbs/08b_samples.ipynb #07349ca2
@@ -80,21 +80,23 @@ def _check_classes(s):
     return s
 
 # %% ../../nbs/08b_samples.ipynb #7342912b
-def _pick_size(cells, folder):
-    "None for images of one size of at most 128 pixels a side, else 64"
+def _sizes(cells, folder):
+    "The different (width, height) that images have; what cannot be read is not asked"
     def one(c):
         with suppress(Exception): return image_size(c, folder)
-    sizes = {s for s in parallel(one, cells, threadpool=True, progress=False) if s}
-    return None if len(sizes)<=1 and max(max(sizes, default=(0,0)))<=128 else 64
+    return {s for s in parallel(one, cells, threadpool=True, progress=False) if s} or {(0,0)}
+
+def _pick_size(cells, folder):
+    "None for images of one size of at most 128 pixels a side, else 64"
+    sizes = _sizes(cells, folder)
+    return None if len(sizes)==1 and max(max(sizes))<=128 else 64
 
 def are_photos(
     s:Samples, # With images
 )->bool:
-    "Are the images of different sizes, or larger than 64 pixels? What cannot be read is not asked"
-    def one(c):
-        with suppress(Exception): return image_size(c, s.folder)
-    sizes = {o for o in parallel(one, s.images, threadpool=True, progress=False) if o}
-    return len(sizes)>1 or max(max(sizes, default=(0,0)))>64
+    "Are the images of different sizes, or larger than 64 pixels?"
+    sizes = _sizes(s.images, s.folder)
+    return len(sizes)>1 or max(max(sizes))>64
 
 def _why_broken(cell, folder):
     "What is wrong with an image, or None"
@@ -195,10 +197,10 @@ def _name_by_path(s, cells):
 # %% ../../nbs/08b_samples.ipynb #f6d9961c
 def read_table(
     path, # A .csv or .parquet file
-    label:str=None, # Column of labels (default: the only one of label, labels, target, class, y)
-    features:str=None, # Numeric columns, by name or pattern, separated by commas (default: all, without other features)
-    embedding:str=None, # Column of vectors (default: the only one)
-    image:str=None, # Column of images (default: the only one); features are learned from it if there are no others
+    label:str=None, # Column of labels: see `read_columns` for this and the next three
+    features:str=None, # Numeric columns
+    embedding:str=None, # Column of vectors
+    image:str=None, # Column of images
     size:int=None, # Resize images to size x size (default: only if they differ or are large)
     skip_broken:bool=False, # Leave out images that cannot be decoded?
     allow_outside:bool=False, # May image paths lead out of the table's folder?
