@@ -6,8 +6,8 @@ Docs: https://knet-nb.github.io/knet_nb/features.html.md"""
 
 # %% auto #0
 __all__ = ['default_extractor', 'block_size', 'find_head', 'eval_mode', 'check_order', 'plain_loader', 'LoaderInputs',
-           'bf16_supported', 'extract_features', 'fitted_share', 'Extractor', 'is_extractor', 'pretrained',
-           'trim_memory', 'keep_memory', 'image_features']
+           'bf16_supported', 'extract_features', 'fitted_share', 'Extractor', 'architecture', 'OnnxNet', 'is_extractor',
+           'pretrained', 'trim_memory', 'keep_memory', 'image_features']
 
 # %% ../nbs/01a_features.ipynb #3c8541e4
 import ctypes,itertools,math,os
@@ -272,12 +272,14 @@ def _downloading(name):
                               "(--weights), or train a network on your images with --backbone resnet20") from None
 
 # %% ../nbs/01a_features.ipynb #0a500005
+def _tv_args(name): return dict(transform_input=True) if name in ('googlenet','inception_v3') else {} # their weights want it
+
 def _torchvision(name, weights):
     from torchvision.models import get_model,get_model_weights,list_models
     if name not in list_models(): raise ValueError(f"torchvision has no network {name!r}.{did_you_mean(name, list_models())}")
     best = get_model_weights(name).DEFAULT
     with nullcontext() if weights else _downloading(f'torchvision:{name}'):
-        model = get_model(name, weights=None if weights else best, progress=False)
+        model = get_model(name, weights=None if weights else best, progress=False, **_tv_args(name))
     t = best.transforms()
     how = dict(size=t.crop_size[0], shorter=t.resize_size[0], interpolation=t.interpolation.value)
     how |= dict(mean=tuple(t.mean), std=tuple(t.std))
@@ -310,22 +312,69 @@ def _of_function(name, weights):
     if odd := sorted(set(how)-known): raise ValueError(f"{name} gives {', '.join(odd)}: known are {', '.join(sorted(known))}")
     return Extractor(_load_weights(model, weights, name), name, **how)
 
+def architecture(
+    name, # 'torchvision:NAME' or 'timm:NAME'
+)->nn.Module: # With new weights
+    "The network that `pretrained` gives weights to. Raises `ValueError` for one that is none of a library's"
+    source,_,rest = name.partition(':')
+    if source=='torchvision':
+        from torchvision.models import get_model
+        return get_model(rest, weights=None, **_tv_args(rest))
+    if source!='timm': raise ValueError(f"{name} is a network of your own")
+    import timm
+    return timm.create_model(rest, num_classes=0, pretrained=False)
+
+# %% ../nbs/01a_features.ipynb #0a5000d1
+class OnnxNet(nn.Module):
+    "An .onnx file as a module: its first output for a batch of its first input"
+    def __init__(self,
+        path, # The file
+    ):
+        super().__init__()
+        try: import onnxruntime as ort
+        except ImportError: raise ValueError(f"{path} needs onnxruntime: pip install 'knet_nb[onnx]'") from None
+        data = _weights_file(path).read_bytes()
+        try: self.session = ort.InferenceSession(data, providers=['CPUExecutionProvider'])
+        except Exception as e: raise ValueError(f"{path} cannot be run by onnxruntime: {' '.join(str(e).split())[:160]}") from None
+        self.register_buffer('file', torch.frombuffer(bytearray(data), dtype=torch.uint8))
+        self.input = self.session.get_inputs()[0]
+
+    def forward(self, x): # (b, 3, h, w)
+        n,b = len(x),self.input.shape[0]
+        if isinstance(b, int): x = F.pad(x, (0,0,0,0,0,0,0,-n%b)) # the file takes batches of b
+        kind = np.float16 if self.input.type=='tensor(float16)' else np.float32
+        parts = x.cpu().numpy().astype(kind)
+        parts = np.split(parts, len(x)//b) if isinstance(b, int) else [parts]
+        out = np.concatenate([self.session.run(None, {self.input.name:o})[0] for o in parts])
+        return torch.from_numpy(out[:n]).float().to(x.device)
+
+def _onnx(path):
+    net = OnnxNet(path)
+    size = net.input.shape[-1] if len(net.input.shape)==4 else None
+    return Extractor(net, Path(path).name, **dict(size=size) if isinstance(size, int) else {})
+
+# %% ../nbs/01a_features.ipynb #0a5000d2
 _sources = dict(torchvision=_torchvision, timm=_timm)
 
 default_extractor = 'torchvision:efficientnet_b0' # for photos: 20 MB, and fast on a CPU
 
-def is_extractor(name)->bool: return isinstance(name, Extractor) or isinstance(name, str) and ':' in name
+def is_extractor(
+    name, # Of a backbone
+)->bool:
+    "Does the name stand for a pretrained network, or is it one?"
+    return isinstance(name, Extractor) or ':' in str(name) or str(name).endswith('.onnx')
 
 def pretrained(
-    name, # 'torchvision:NAME', 'timm:NAME' or 'package.module:function'; an `Extractor` stays what it is
+    name, # 'torchvision:NAME', 'timm:NAME', 'package.module:function', an .onnx file; an `Extractor` stays what it is
     weights=None, # A local .pth or .safetensors, instead of a download
 )->Extractor:
     "A pretrained network for `image_features`. Raises `ValueError`, `FileNotFoundError` and `ConnectionError` with what to do"
     if isinstance(name, Extractor): return name
+    if str(name).endswith('.onnx'): return _onnx(name)
     source,_,rest = str(name).partition(':')
     if not rest:
         raise ValueError(f"{name!r} names no pretrained network: "
-                         "give torchvision:NAME, timm:NAME or package.module:function")
+                         "give torchvision:NAME, timm:NAME, package.module:function or an .onnx file")
     return _sources[source](rest, weights) if source in _sources else _of_function(name, weights)
 
 # %% ../nbs/01a_features.ipynb #0a5000c1
@@ -385,7 +434,7 @@ block_size = 1024 # images that are kept together
 
 def image_features(
     images, # Paths, bytes, {bytes, path}, images of PIL or uint8 arrays
-    extractor, # An `Extractor`, or what `pretrained` takes
+    extractor, # An `Extractor`, what `pretrained` takes, or a fastai `Learner` on files, as it transforms them
     folder='.', # What relative paths are relative to
     bs:int=None, # Batch size (default: 64 on a GPU, 8 on a CPU, whose caches are small)
     device=None, # Default: fastai's `default_device()`
@@ -394,6 +443,7 @@ def image_features(
     progress:bool=True, # Show a progress bar, if somebody can see it?
 )->Tensor: # (n, d) float32, in the order of the images
     "Features of images from a frozen network. Raises `ValueError` naming the image that cannot be decoded"
+    if isinstance(extractor, Learner): return _of_learner(extractor, images, folder, bs, device, progress)
     e,device = pretrained(extractor),torch.device(ifnone(device, default_device()))
     on_cpu,images = device.type=='cpu',list(images)
     bf16,bs = ifnone(bf16, not on_cpu and bf16_supported(device)),bs or (8 if on_cpu else 64)
@@ -412,6 +462,12 @@ def image_features(
         key = key_of(e.key, bf16) if cache else None
         feats = [_kept(lambda: make(rows), key, [images[i] for i in rows], folder) for rows in with_bar(blocks, progress)]
     return check_features(torch.cat(feats))
+
+def _of_learner(learn, images, folder, bs, device, progress):
+    "Penultimate features of files, with the transforms of the learner's validation"
+    files = [Path(folder)/o if isinstance(o, (str,Path)) else o for o in images]
+    dl = learn.dls.test_dl(files, **{} if bs is None else dict(bs=bs))
+    return extract_features(learn.model, dl, device=device, progress=progress)
 
 def _kept(make, key, images, folder):
     "A block's features from the cache, or made and put there"

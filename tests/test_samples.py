@@ -92,7 +92,7 @@ def test_ids_are_no_features():
     df.to_csv('a.csv', index=False); df.to_parquet('a.parquet')
     for f in ('a.csv','a.parquet'):
         s = read_samples(f)
-        assert s.columns==['x','type_ID','weight_g','half_id'] and s.notes[-1].endswith('; not used: customer_id, orderId, ID (an id)')
+        assert s.columns==['x','type_ID','weight_g','half_id'] and s.features_note().endswith('; not used: customer_id, orderId, ID (an id)')
         assert read_samples(f, features='customer_id,x').columns==['customer_id','x']
 
 def test_wrong_files(capsys):
@@ -112,7 +112,7 @@ def test_wrong_files(capsys):
     for o in (['--backbone','vgg'], ['--recipe','slow'], ['--epochs','0'], ['--device','toaster'], ['--recipe','ieg'], ['--seed','-1']): fails(capsys, ['set','--out','out',*o], o[1])
     assert not Path('out').exists()
 
-def features_note(path): return next(n for n in read_samples(path).notes if n.startswith('Features'))
+def features_note(path): return read_samples(path).features_note()
 
 def test_columns_that_are_not_used():
     "Each is named with the reason, whatever the features are; many are cut short"
@@ -125,7 +125,7 @@ def test_columns_that_are_not_used():
     assert features_note('a.parquet')=='Features: 1 column, standardised (a); not used: b, f (empty), c, e (constant), d (no numbers)'
     pq.write_table(t.append_column('v', pa.array([[1.,i] for i in range(60)])), 'b.parquet')
     assert features_note('b.parquet').endswith("vectors of 'v'; not used: a, b, c and 3 more (there are vectors)")
-    assert read_samples('a.csv', features='p*').notes[0].endswith('(not named)')
+    assert read_samples('a.csv', features='p*').features_note().endswith('(not named)')
     pq.write_table(pa.table(dict(im=[png(np.full((8,8), i, np.uint8)) for i in range(60)], age=range(60), label=np.arange(60)%2)), 'c.parquet')
     assert features_note('c.parquet')=='Features: learned from the images, at 8x8 pixels; not used: age (there are images)'
     d = read_samples('a.csv'); assert 'one' not in d.columns and d.features.shape==(60,len(d.columns))

@@ -39,6 +39,7 @@ class Samples:
     shown:pd.DataFrame=None # (n, c) values for the page
     source:object=None # The table; None for a folder and for arrays
     label:str='label' # Its column of labels
+    how:str='' # Where features come from, as the end of a sentence
     notes:list=field(default_factory=list) # What was decided while reading, in sentences
 
 # %% ../../nbs/08b_samples.ipynb #57d0d20d
@@ -140,7 +141,7 @@ def _learn_from_images(s, files, size, skip_broken, column=None):
     s.x = tensors['x']
     _keep_rows(s, tensors['ok'].numpy())
     h,w = s.x.shape[2:]
-    s.notes.append(f"Features: learned from the images, at {w}x{h} pixels{_not_used(s)}")
+    s.how = f'learned from the images, at {w}x{h} pixels'
     return s
 
 # %% ../../nbs/08b_samples.ipynb #63cba364
@@ -157,7 +158,12 @@ def _keep_rows(s, ok):
     s.labels,s.rows,s.ids = s.labels[ok],s.rows[ok],s.ids.iloc[ok].reset_index(drop=True)
     s.images = [s.images[i] for i in ok]
 
-def _not_used(s): return f'; not used: {reasons(s.unused)}' if s.unused else ''
+@patch
+def features_note(self:Samples,
+    how:str=None, # Where features come from (default: what the reader says)
+)->str: # A sentence
+    "What the features are, and which columns are none"
+    return f"Features: {how or self.how}"+(f'; not used: {reasons(self.unused)}' if self.unused else '')
 
 # %% ../../nbs/08b_samples.ipynb #4e472f65
 def _note_names(s):
@@ -228,7 +234,7 @@ def _read_features(s, c):
     s.features,s.stats = table_features(c)
     used = f"{counted(len(c.features), 'column')}, standardised ({some_of(c.features, 6)})"
     if c.how=='vectors': used = f'{s.features.shape[1]}-d vectors of {c.features[0]!r}'
-    s.notes.append(f'Features: {used}{_not_used(s)}')
+    s.how = used
     if s.images is None: s.shown = _values(s, c.kinds)
 
 def _note_formulas(s, kinds):
@@ -260,7 +266,7 @@ def read_arrays(
     if x_test is not None: s.notes.append('Only the train part was looked at')
     if x.ndim==2: s.features,s.shown,what = x,pd.DataFrame(index=range(len(y))),f'{x.shape[1]}-d vectors, as they are'
     else: s.x,s.images,what = x,pixels(x),f"learned from the images, at {x.shape[3]}x{x.shape[2]} pixels"
-    s.notes.append(f'Features: {what}')
+    s.how = what
     return _note_names(_check_classes(s))
 
 def pixels(x): return list(x.permute(0,2,3,1).squeeze(-1).numpy()) # images (h, w) or (h, w, 3) of (n, c, h, w)
