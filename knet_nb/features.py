@@ -7,7 +7,8 @@ Docs: https://knet-nb.github.io/knet_nb/features.html.md"""
 # %% auto #0
 __all__ = ['default_extractor', 'block_size', 'find_head', 'eval_mode', 'check_order', 'plain_loader', 'LoaderInputs',
            'bf16_supported', 'extract_features', 'fitted_share', 'Extractor', 'architecture', 'OnnxNet', 'is_extractor',
-           'pretrained', 'trim_memory', 'keep_memory', 'image_features']
+           'pretrained', 'trim_memory', 'keep_memory', 'image_features', 'counted_words', 'text_embedder',
+           'text_features']
 
 # %% ../nbs/01a_features.ipynb #3c8541e4
 import ctypes,itertools,math,os
@@ -460,7 +461,8 @@ def image_features(
             xs = _prefetched(one, batches, os.cpu_count())
             return torch.cat([f(torch.from_numpy(np.stack(x))) for x in xs])
         key = key_of(e.key, bf16) if cache else None
-        feats = [_kept(lambda: make(rows), key, [images[i] for i in rows], folder) for rows in with_bar(blocks, progress)]
+        def ids(rows): return [_image_id(images[i], folder) for i in rows]
+        feats = [_kept(lambda: make(rows), key, lambda: ids(rows)) for rows in with_bar(blocks, progress)]
     return check_features(torch.cat(feats))
 
 def _of_learner(learn, images, folder, bs, device, progress):
@@ -469,12 +471,59 @@ def _of_learner(learn, images, folder, bs, device, progress):
     dl = learn.dls.test_dl(files, **{} if bs is None else dict(bs=bs))
     return extract_features(learn.model, dl, device=device, progress=progress)
 
-def _kept(make, key, images, folder):
+def _kept(make, key, ids):
     "A block's features from the cache, or made and put there"
     if key is None: return make()
-    path = cache_home()/'features'/f'{key_of(key, [_image_id(o, folder) for o in images])}.safetensors'
+    path = cache_home()/'features'/f'{key_of(key, ids())}.safetensors'
     with suppress(OSError,ValueError): return load_tensors(path)[0]['x'] # none yet, or a damaged file
     x = make()
     try: save_tensors(path, dict(x=x))
     except OSError as e: warn(f"features could not be kept in {path.parent} ({e}): set KNET_CACHE to a folder of your own")
     return x
+
+# %% ../nbs/01a_features.ipynb #0a5000e1
+def counted_words(
+    texts:list, # n texts
+    most:int=100, # Numbers for each
+)->Tensor: # (n, d) float32 rows of length 1; 0 for a text without a known word
+    "TF-IDF of words, condensed (latent semantic analysis). Raises `ValueError` if no word occurs in two texts"
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    try: x = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(texts)
+    except ValueError: raise ValueError(f"no word occurs in two of {len(texts):,} texts: name an embedder= (--embedder)") from None
+    d = min(most, min(x.shape)-1)
+    if d>=1: x = TruncatedSVD(d, random_state=0).fit_transform(x)
+    else: x = x.toarray()
+    return F.normalize(torch.from_numpy(x).float())
+
+def text_embedder(
+    name, # 'sentence_transformers:NAME', 'package.module:function', or a function
+)->callable: # From a list of texts to (n, d) numbers
+    "What turns texts into vectors. Raises `ValueError`, and `ConnectionError` if its weights cannot be had"
+    source,_,rest = str(name).partition(':')
+    if callable(name): return name
+    if not rest: raise ValueError(f"unknown embedder {name!r}: known are words, sentence_transformers:NAME and package.module:function")
+    if source!='sentence_transformers': return import_object(name)
+    try: from sentence_transformers import SentenceTransformer
+    except ImportError: raise ValueError(f"{name} needs sentence-transformers: pip install 'knet_nb[text]'") from None
+    with _downloading(name): model = SentenceTransformer(rest)
+    return partial(model.encode, show_progress_bar=False)
+
+_probe = ['The cat is asleep on a red chair.','Prices rose by 3.5 % in May.'] # what is said to them tells embedders apart
+
+def text_features(
+    texts:list, # n texts
+    embedder='words', # Or what `text_embedder` takes
+    cache:bool=True, # Keep what is done below `KNET_CACHE`?
+    progress:bool=True, # Show a progress bar, if somebody can see it?
+)->Tensor: # (n, d) float32
+    "Vectors of texts, kept by the texts and by what the embedder says to two of ours. Raises `ValueError` for odd rows"
+    if not len(texts): raise ValueError("no texts to make features of")
+    if isinstance(embedder, str) and embedder=='words': return counted_words(texts)
+    embed = text_embedder(embedder)
+    def make(part):
+        x = np.asarray(embed(part), np.float32)
+        if x.shape[:1]==(len(part),) and x.ndim==2: return torch.from_numpy(x)
+        raise ValueError(f"the embedder {embedder} gives shape {x.shape} for {len(part)} texts: it has to give a row for each")
+    key,blocks = key_of(content_key(make(_probe))) if cache else None,[texts[i:i+block_size] for i in range(0, len(texts), block_size)]
+    return check_features(torch.cat([_kept(lambda: make(b), key, lambda: b) for b in with_bar(blocks, progress)]))

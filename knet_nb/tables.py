@@ -8,7 +8,7 @@ Docs: https://knet-nb.github.io/knet_nb/tables.html.md"""
 __all__ = ['label_columns', 'reading', 'open_table', 'csv_names', 'csv_paths', 'names_from_csv', 'formula_cells', 'column_of',
            'column_kinds', 'pick_column', 'parquet_classes', 'schema_meta', 'fractions', 'label_hint', 'number_classes',
            'match_columns', 'numeric_columns', 'vector_column', 'Columns', 'read_columns', 'table_labels',
-           'table_features', 'check_inside', 'image_files']
+           'table_texts', 'table_features', 'check_inside', 'image_files']
 
 # %% ../nbs/00f_tables.ipynb #0f000004
 import fnmatch,json,os,re
@@ -295,15 +295,17 @@ def vector_column(
     return check_features(torch.from_numpy(np.stack(rows)), f'{path}, column {col.name!r}:')
 
 # %% ../nbs/00f_tables.ipynb #6c49f2b8
-def _choose(kinds, label, features, embedding, image, path):
-    "What the features are (named, vectors, images or numbers), their columns, and the column of images, for thumbnails"
-    if features and embedding:
-        raise ValueError("give features= (--features) or embedding= (--embedding), not both: "
-                         f"got {features!r} and {embedding!r}")
+def _choose(kinds, label, features, embedding, image, path, text=None):
+    "What the features are (named, vectors, texts, images or numbers), their columns, and that of images, for thumbnails"
+    given = {k:v for k,v in dict(features=features, embedding=embedding, text=text).items() if v}
+    if len(given)>1:
+        names = ' or '.join(f'{k}= (--{k})' for k in given)
+        raise ValueError(f"give {names}, not both: got {' and '.join(map(repr, given.values()))}")
     columns = list(kinds)
     vectors,images = [[c for c in columns if kinds[c]==k and c!=label] for k in ('vector','image')]
     pick_column(image, [], columns, 'image', path) # is there such a one?
     pics = image if image is not None or len(images)!=1 else images[0]
+    if text: return 'texts',[pick_column(text, [], columns, 'text', path)],pics
     if features: return 'named',match_columns(features, columns, path),pics
     if image is not None and len(vectors)>1: vectors = [] # then it is the image that is meant
     vector = pick_column(embedding, vectors, columns, 'embedding', path)
@@ -319,7 +321,7 @@ class Columns:
     table:object # A frame of strings, or a pyarrow table
     kinds:dict # Column -> 'number', 'vector', 'image' or 'other'
     label:str # The column of labels
-    how:str # Features are 'named' columns, 'vectors', 'images' to learn them from, or all the 'numbers'
+    how:str # Features are 'named' columns, 'vectors', 'texts' or 'images' to make them of, or all the 'numbers'
     features:list # Their columns; none for images
     image:str=None # The column of images, of which features are learned or thumbnails are made
     unused:dict=field(default_factory=dict) # Other columns, and why each is no feature
@@ -346,6 +348,7 @@ def read_columns(
     features:str=None, # Numeric columns, by name or pattern, separated by commas (default: all, without other features)
     embedding:str=None, # Column of vectors (default: the only one)
     image:str=None, # Column of images (default: the only one); features are learned from it if there are no others
+    text:str=None, # Column of texts, of which features are made
 )->Columns:
     "Open a table and choose its columns. Raises `ValueError` saying which column to name"
     path = Path(path)
@@ -353,10 +356,10 @@ def read_columns(
     if not len(t): raise ValueError(f"{path} has no rows")
     kinds = column_kinds(t)
     label = _pick_label(t, kinds, label, path)
-    c = Columns(path, t, kinds, label, *_choose(kinds, label, features, embedding, image, path))
+    c = Columns(path, t, kinds, label, *_choose(kinds, label, features, embedding, image, path, text))
     if c.how=='numbers': _all_numbers(c)
     else:
-        why = dict(named='not named', vectors='there are vectors', images='there are images')[c.how]
+        why = dict(named='not named', vectors='there are vectors', images='there are images', texts='features are made of texts')[c.how]
         c.unused = {n:why for n in kinds if n not in {c.label,c.image,*c.features}}
     return c
 
@@ -370,8 +373,18 @@ def table_labels(
     else: values = names_from_csv(values)
     return number_classes(values, names, c.path)
 
+def table_texts(
+    c:Columns, # Of `read_columns`, with texts
+)->list: # n texts
+    "The column of texts. Raises `ValueError` naming the row of one that is missing, and for a column of something else"
+    col,name = column_of(c.table, c.features[0]),c.features[0]
+    bad = [i for i,o in enumerate(col) if not isinstance(o, str)]
+    if not bad: return col.tolist()
+    raise ValueError(f"{c.path}, row {bad[0]}, counted from 0: column {name!r} has no text ({shown_as(col.iloc[bad[0]], 40)}; "
+                     f"{counted(len(bad), 'row')}): fill it in, or name another column with text= (--text)")
+
 def table_features(
-    c:Columns, # Of `read_columns`, not of images
+    c:Columns, # Of `read_columns`, with numbers or vectors
 )->tuple: # (n, d) float32, and (mean, std) of the columns in float64; None for vectors
     "Vectors, or standardised columns. Raises `ValueError` naming the row of a missing value"
     if c.how=='vectors': return vector_column(column_of(c.table, c.features[0]), c.path),None

@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 from knet_nb import features as F
 from knet_nb.clean.command import CleanOptions,Cleaning,knet_clean
 from knet_nb.clean.samples import read_samples
+from knet_nb.deploy import DeployedKNet
 from knet_nb.features import Extractor,image_features,pretrained
 from labelled import digits,fails
 
@@ -129,9 +130,6 @@ def test_which_network(monkeypatch):
     assert c().metric=='cosine' and c(metric='euclidean').metric=='euclidean' and asked[0]==('torchvision:efficientnet_b0',None)
     assert c(backbone='timm:x', weights='w').extractor and asked[-1]==('timm:x','w')
     assert c(backbone='mlp').extractor is None and c(backbone='mlp').metric=='euclidean'
-    for f in Path('photos').rglob('*.png'): Image.open(f).resize((60,60)).save(f)
-    s = read_samples('photos')
-    assert c().extractor is None and c().backbone_name=='resnet20'
     for kw,says in ((dict(backbone='resnet99'),'unknown backbone'), (dict(backbone='mlp', weights='w'),'are those of a pretrained network'), (dict(metric='l1'),'unknown metric')):
         with pytest.raises(ValueError, match=says): c(**kw)
 
@@ -142,8 +140,91 @@ def test_lite_finds_wrong_labels(capsys):
     assert 'lite:lite0, at 224x224 pixels, pretrained' in capsys.readouterr().out
     bad = d.path.map(lambda p: wrong[int(Path(p).stem)]).to_numpy(bool)
     assert bad[:12].mean()>.5
-    assert not Path('out/deployed.safetensors').exists() and not list(Path('out/stages').glob('network*'))
+    assert not list(Path('out/stages').glob('network*'))
     about = pd.read_json('out/knet-clean.json', typ='series')
     assert about.features=='lite:lite0' and about.metric=='cosine' and about.recipe is None
     again = knet_clean('photos', 'out2', backbone='lite:lite0', device='cpu', quiet=True)
     pd.testing.assert_frame_equal(d, again)
+
+def small_images(n=120):
+    x,given,true = digits(n, classes=('one','two','three'))
+    for i,(a,c) in enumerate(zip(x, given)):
+        f = Path('small')/c/f'{i:03}.png'
+        f.parent.mkdir(parents=True, exist_ok=True); Image.fromarray(a).save(f)
+
+def test_small_images_are_tried_both_ways(monkeypatch, capsys):
+    "By the given labels of held-out images; once, and again when labels change"
+    small_images()
+    monkeypatch.setattr('knet_nb.clean.command.default_extractor', 'test_extractors:mean')
+    s,said = read_samples('small'),[]
+    c = Cleaning(s, CleanOptions('small', device='cpu', quiet=True), said.append)
+    [note] = [n for n in c.notes if n.startswith('Of the given labels of 24 held-out images')]
+    other,own = [float(o[:-1]) for o in note.split() if o.endswith('%')]
+    assert (c.extractor is not None)==(other>=own) and c.trained==(other<own) and len(said)==2
+    assert Cleaning(s, CleanOptions('small', device='cpu', quiet=True), said.append).notes==c.notes and len(said)==2
+    for scores,name in (((.2,.9),'test_extractors:mean'), ((.9,.2),'resnet20'), ((.5,.5),'test_extractors:mean')):
+        monkeypatch.setattr(Cleaning, '_compare', lambda *a: scores)
+        c = Cleaning(s, CleanOptions('small', name+str(scores), device='cpu'))
+        assert c.backbone_name==name and c.metric==('cosine' if c.extractor else 'euclidean')
+    def fails_here(*a): raise AssertionError('not asked for')
+    monkeypatch.setattr(Cleaning, '_compare', fails_here)
+    assert Cleaning(s, CleanOptions('small', backbone='cnn', device='cpu')).trained
+
+def test_small_images_without_a_connection(offline, capsys):
+    "Said, not silent"
+    small_images(60)
+    c = Cleaning(read_samples('small'), CleanOptions('small', device='cpu'))
+    assert c.backbone_name=='resnet20' and any(n.startswith('Only a network trained on these images was tried: the weights of torchvision:efficientnet_b0 could') for n in c.notes)
+
+def test_deployed_with_its_network(offline):
+    "One file, from photos to classes; a library's network is built by its name, one's own is given"
+    photos(60)
+    torch.save(torchvision.models.mobilenet_v3_small().state_dict(), 'm.pth')
+    for kw,body in ((dict(backbone='torchvision:mobilenet_v3_small', weights='m.pth'),None), (dict(backbone='lite:lite0'),pretrained('lite:lite0').model)):
+        d = knet_clean('photos', 'out'+kw['backbone'], device='cpu', quiet=True, **kw)
+        path = Path('out'+kw['backbone'])/'deployed.safetensors'
+        if body is not None:
+            with pytest.raises(ValueError, match='body='): DeployedKNet.load(path)
+        net = DeployedKNet.load(path, body)
+        files = [Path('photos')/p for p in d.path]
+        np.testing.assert_allclose(net.predict_proba(files).max(1).values, d.p_suggested, atol=5e-3)
+        assert (net.predict(files[:5])==d.suggested[:5]).all()
+    e = pretrained('torchvision:mobilenet_v3_small', 'm.pth')
+    made = e.to_knet(files, list(d.given))
+    assert made.classes==['one','three','two'] and made.predict_proba(files[0]).shape==(1,3)
+
+def test_onnx_files():
+    "A network as a file: batches of any size or of a fixed one; damaged files and other files are refused"
+    onnx = pytest.importorskip('onnx'); pytest.importorskip('onnxruntime')
+    from onnx import TensorProto,helper
+    for name,b in (('free','b'),('fixed',4)):
+        i,o = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n,s in (('x',[b,3,6,6]),('y',[b,3,1,1]))]
+        g = helper.make_graph([helper.make_node('GlobalAveragePool', ['x'], ['y'])], 'g', [i], [o])
+        onnx.save(helper.make_model(g, opset_imports=[helper.make_opsetid('', 13)], ir_version=8), f'{name}.onnx')
+        e = pretrained(f'{name}.onnx')
+        assert e.size==6
+        x = image_features([np.full((6,6), i, np.uint8) for i in range(10)], e)
+        want = (torch.arange(10)[:,None]/255-torch.tensor(e.mean))/torch.tensor(e.std)
+        torch.testing.assert_close(x, want, atol=1e-5, rtol=1e-5)
+    assert pretrained('free.onnx').key!=pretrained('fixed.onnx').key
+    photos(40)
+    d = knet_clean('photos', 'out', backbone='free.onnx', device='cpu', quiet=True)
+    assert len(d)==40 and not Path('out/deployed.safetensors').exists()
+    Path('bad.onnx').write_bytes(b'nothing')
+    with pytest.raises(ValueError, match='bad.onnx cannot be run'): pretrained('bad.onnx')
+    with pytest.raises(FileNotFoundError, match='gone.onnx'): pretrained('gone.onnx')
+
+def test_learners():
+    "Features of files as the learner transforms them, and its own label issues by file"
+    from fastai.vision.all import ImageDataLoaders,Resize,vision_learner,resnet18
+    wrong = photos(60)
+    dls = ImageDataLoaders.from_folder('photos', valid_pct=.2, seed=0, item_tfms=Resize(32), bs=16, num_workers=0)
+    learn = vision_learner(dls, resnet18, pretrained=False)
+    files = sorted(Path('photos').rglob('*.png'))
+    x = image_features([f.relative_to('photos') for f in files], learn, 'photos', progress=False)
+    from knet_nb.features import extract_features
+    torch.testing.assert_close(x, extract_features(learn.model, dls.test_dl(files)))
+    d = learn.label_issues(k_max=11, random_state=0)
+    assert d.index.tolist()==[str(f) for f in dls.train_ds.items] and d.given.tolist()==[f.parent.name for f in dls.train_ds.items]
+    d = learn.label_issues(dl=dls.valid, k_max=5, random_state=0)
+    assert len(d)==len(dls.valid_ds) and list(d)==['given','suggested','p_given','p_suggested','score','is_issue']

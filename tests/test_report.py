@@ -284,7 +284,7 @@ def test_a_full_disk_leaves_the_old_results(monkeypatch):
     knet_clean('a.csv', 'out', quiet=True)
     was = {k:v for k,v in checksums('out').items() if 'stages' not in k}
     def full(*a, **k): raise OSError(28, 'No space left on device')
-    for module,broken in ((R,'_to_csv'),(P,'fill_page')):
+    for module,broken in ((R,'to_csv'),(P,'fill_page')):
         with monkeypatch.context() as m:
             m.setattr(module, broken, full)
             with pytest.raises(OSError): knet_clean('a.csv', 'out', fix='drop', quiet=True)
@@ -366,7 +366,7 @@ def test_no_samples_and_no_issues():
     f = frame(30, 0)
     issues_page(f.assign(suggested=f.given), 'a.html')
     got = page_data('a.html')
-    assert got['matrix']['classes']==[] and ['flagged','0'] in got['numbers'] and ['estimated noise rate','0% ± 2%'] in got['numbers']
+    assert got['matrix']['classes']==[] and ['flagged','0'] in got['numbers'] and ['estimated noise rate','0.0% ± 1.8%'] in got['numbers']
     issues_page(frame(30).iloc[:0], 'b.html', classes=nasty)
     assert page_data('b.html')['rows']==[]
     with pytest.raises(ValueError, match='not among the 1 class'): issues_page(frame(30), 'c.html', classes=['cat'])
@@ -498,7 +498,7 @@ def test_page_of_a_table(open_page):
     page = open_page('a.html')
     assert page.title()=='Label issues' and page.locator('.rows tbody tr').count()==60 and page.locator('img').count()==0
     heads = page.locator('.rows thead th').all_text_contents()
-    assert heads[:6]==['row','given','suggested','p given','p suggested','score'] and heads[7:]==[*df.columns[:12]]
+    assert heads[:6]==['row','given','suggested','p given','p suggested','score'] and heads[7:]==['decision',*df.columns[:12]]
     page.fill('#search', '</td>')
     assert page.locator('.rows tbody th').all_text_contents()==['3']
     page.fill('#search', 'NÉ')

@@ -241,7 +241,7 @@ def test_the_same_size_and_time(tmp_path):
     df,path = frame(np.arange(30)%3),tmp_path/'d.csv'
     c = LabelCleaner(df, blank, path=path); c.keep(5); c.drop(6)
     before = path.stat()
-    with open(path, 'r+b') as f: f.write(path.read_bytes().replace(*(step_lines([i], ['2'], ['keep'], ['2']) for i in (5,8))))
+    with open(path, 'r+b') as f: f.write(path.read_bytes().replace(*(step_lines([i], [''], ['2'], ['keep'], ['2']) for i in (5,8))))
     os.utime(path, ns=(before.st_atime_ns,before.st_mtime_ns))
     assert path.stat().st_size==before.st_size
     with pytest.raises(OSError, match='changed by another program'): c.undo()
@@ -268,7 +268,7 @@ def test_a_file_without_steps(tmp_path):
     c = LabelCleaner(df, blank, ['a','b,c','d '], path=path); c.keep(7); c.change('b,c', 2)
     old = re.sub('(,step,check|,1 of 1,[0-9a-f]*)$', '', path.read_text(), flags=re.M)
     path.write_text(old)
-    with pytest.raises(ValueError, match=re.escape(f'{path} is not a file of decisions: its second line is not row,given,decision,label,step,check')):
+    with pytest.raises(ValueError, match=re.escape(f'{path} is not a file of decisions: its second line is not row,path,given,decision,label,step,check')):
         LabelCleaner(df, blank, ['a','b,c','d '], path=path)
     assert path.read_text()==old
 
@@ -281,7 +281,7 @@ def test_lines_of_an_editor(tmp_path):
     c = LabelCleaner(df, blank, ['a','b,c','d '], path=path)
     pd.testing.assert_frame_equal(c.decisions, known)
     c.undo(); c.keep(9)
-    path.write_bytes(re.sub(b'2,d ,drop,,2 of 3,[0-9a-f]{8}\r\n', b'', path.read_bytes()))
+    path.write_bytes(re.sub(b'2,,d ,drop,,2 of 3,[0-9a-f]{8}\r\n', b'', path.read_bytes()))
     c = LabelCleaner(df, blank, ['a','b,c','d '], path=path)
     assert c.decisions.index.tolist()==[1,3,7,9] and len(c.steps)==4
 
@@ -496,13 +496,13 @@ def test_the_files_of_the_page_are_the_package_s(root):
         assert c.widget.get_state()[trait]==text and 'http' not in text and 'import' not in text
     assert set(c.widget.get_state())>={'fixed','now','thumbs','large'}
 
-@pytest.mark.parametrize('text', ['', 'row,given\n1,2\n', '\x00\x01', '# knet_nb decisions for 3 labels with checksum 00\nrow,given,decision,label,step,check\n'])
+@pytest.mark.parametrize('text', ['', 'row,given\n1,2\n', '\x00\x01', '# knet_nb decisions for 3 labels with checksum 00\nrow,path,given,decision,label,step,check\n'])
 def test_foreign_files(tmp_path, text):
     (tmp_path/'d.csv').write_text(text)
     with pytest.raises(ValueError, match=re.escape(str(tmp_path/'d.csv'))): LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv')
     assert (tmp_path/'d.csv').read_text()==text
 
-@pytest.mark.parametrize('line', ['x,0,keep,0,1 of 1','3,0,keep,0,1 of 1','-1,0,keep,0,1 of 1','0,0,maybe,0,1 of 1','0,0,keep,9,1 of 1','0,0,keep,0','0,0,keep,0,','0,0,keep,0,one','0','','"0,0,keep,0,1 of 1'])
+@pytest.mark.parametrize('line', ['x,,0,keep,0,1 of 1','3,,0,keep,0,1 of 1','-1,,0,keep,0,1 of 1','0,,0,maybe,0,1 of 1','0,,0,keep,9,1 of 1','0,,0,keep,0','0,,0,keep,0,','0,,0,keep,0,one','0','','"0,,0,keep,0,1 of 1'])
 def test_spoilt_lines(tmp_path, line):
     c = LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv'); c.keep()
     good = (tmp_path/'d.csv').read_text()

@@ -21,7 +21,7 @@ from ..commands import check_options,one_of,options_of,run_command,usable_device
 from ..data import LabeledData,from_arrays
 from ..loaders import channel_stats
 from ..features import OnnxNet,bf16_supported,default_extractor,extract_features,image_features
-from ..features import is_extractor,pretrained
+from ..features import is_extractor,pretrained,text_features
 from ..training import ResumableFit,SayEpochs,quiet
 from ..backbones import backbones,get_recipe,make_backbone,mlp,preliminary_learner
 from ..knet import KNet
@@ -93,6 +93,10 @@ class CleanOptions:
     features:str=None
     embedding:str=None # Column of vectors (default: the only one)
     image:str=None # Column of images: paths or bytes (default: the only one)
+    text:str=None # Column of texts, of which features are made
+    # What makes them: words (counts them, no download), sentence_transformers:NAME or package.module:function (a function
+    # from a list of texts to vectors)
+    embedder:str='words'
     # Pixels a side that images are resized to (default: 64 if they differ in size or are larger than 128)
     size:int=None
     skip_broken:bool=False # Leave out images that cannot be decoded, instead of stopping
@@ -115,7 +119,7 @@ class CleanOptions:
     link:bool=False # Links in that folder, instead of copies
     move:bool=False # Move the files there: this changes the data
     k_max:int=101 # Largest number of neighbours; not more than the other samples there are
-    metric:str='auto' # Of the neighbours: euclidean or cosine (auto: cosine among features of a pretrained network)
+    metric:str='auto' # Of the neighbours: euclidean or cosine (auto: cosine among features of a pretrained network or embedder)
     seed:int=0 # Of the trainings
     thumbs:int=2000 # At most so many thumbnails in report.html
     rows:int=20000 # At most so many samples in report.html; issues.csv has all
@@ -143,6 +147,8 @@ clean_checks = [ # field, (its value, options) -> does it hold?, words
      f"unknown backbone {{!r}}: known are auto, {', '.join(_trained)}, torchvision:NAME, timm:NAME, package.module:function and an .onnx file"),
     ('weights', lambda v,c: v is None or c.backbone not in _trained,
      "weights are those of a pretrained network: give backbone=torchvision:NAME, not {c.backbone}"),
+    ('embedder', lambda v,c: v=='words' or ':' in v, "unknown embedder {!r}: known are words, sentence_transformers:NAME and package.module:function"),
+    ('embedder', lambda v,c: v=='words' or c.text, "embedder= (--embedder) needs text= (--text): the column of texts"),
     ('apply', lambda v,c: v is None or c.to, "apply= (--apply) needs to= (--to): where the corrected data go"),
     ('move', lambda v,c: not (v and c.link), "files are linked or moved, not both: give one of link and move"),
     ('to', lambda v,c: v or c.how=='copy', "{c.how}= (--{c.how}) needs to= (--to): the new folder"),
@@ -164,12 +170,21 @@ class Cleaning:
         self.stages,self.k_max = Stages(self.out/'stages', say),min(options.k_max, len(samples)-1)
         self.notes,self.warning = [*samples.notes,*self._fewer_neighbors()],''
         self.backbone_name,self.extractor = self.choose_backbone()
-        self.metric = getattr(self.extractor, 'metric', 'euclidean') if options.metric=='auto' else options.metric
-        self.notes.insert(0, samples.features_note(self.extractor and f'of {self.extractor}, pretrained'))
+        self.metric = self._best_metric() if options.metric=='auto' else options.metric
+        self.notes.insert(0, samples.features_note(self._how_found()))
         if self.trained: self.backbone() # it has to take these samples
 
     @property
     def trained(self): return self.samples.x is not None and not self.extractor # is a network?
+
+    def _best_metric(self):
+        embedded = self.samples.texts is not None and self.options.embedder!='words'
+        return 'cosine' if embedded else getattr(self.extractor, 'metric', 'euclidean')
+
+    def _how_found(self):
+        "Where features come from, if the reader does not know"
+        if self.extractor: return f'of {self.extractor}, pretrained'
+        if self.samples.texts is not None: return f'{self.samples.how}, by {self.options.embedder}'
 
     def _fewer_neighbors(self):
         k,n = self.options.k_max,len(self.samples)
@@ -281,14 +296,16 @@ def _train(self:Cleaning, key):
 @patch(as_prop=True)
 def features(self:Cleaning)->Tensor: # (n, d) float32
     "Those of the table, of a pretrained network, or of the network that is trained"
-    if self.samples.x is None: return self.samples.features
-    return self.extracted if self.extractor else self.network['features']
+    s = self.samples
+    if s.features is not None: return s.features
+    return self.extracted if self.extractor or s.texts is not None else self.network['features']
 
 @patch
 def extract(self:Cleaning)->Tensor: # kept in the cache
-    "Features of a pretrained network"
-    s,start = self.samples,time.perf_counter()
-    x = image_features(s.images, self.extractor, s.folder, device=self.options.device, progress=not self.options.quiet)
+    "Features of a pretrained network, or of texts"
+    s,o,start = self.samples,self.options,time.perf_counter()
+    if s.texts is not None: x = text_features(s.texts, o.embedder, progress=not o.quiet)
+    else: x = image_features(s.images, self.extractor, s.folder, device=o.device, progress=not o.quiet)
     self.say(f'features: {time.perf_counter()-start:.1f} s')
     return x
 
@@ -376,7 +393,7 @@ def about(self:Cleaning)->dict:
     table = s.source is not None
     return dict(data=str(s.path.resolve()), samples=len(s), flagged=int(rating['is_issue'].sum()), classes=s.classes,
                 k=rating['k'], fix=self.fix, noise_estimate=noise_estimate(self.issues()),
-                label=s.label if table else None, features=list(s.columns) or self.backbone_name, metric=self.metric,
+                label=s.label if table else None, features=list(s.columns) or (self.backbone_name if s.texts is None else f'{s.how}, by {o.embedder}'), metric=self.metric,
                 seed=o.seed, warning=self.warning, notes=self.notes, contradictions=len(self.contradictions()), recipe=asdict(self.recipe) if self.trained else None,
                 version=knet_nb.__version__)
 
@@ -440,7 +457,9 @@ def describe_cleaned(
 # %% ../../nbs/08f_command.ipynb #80f285ac
 def _say(msg): print(str(msg).encode('utf-8', 'backslashreplace').decode(), flush=True) # a file name may be no text
 
-def _read(o): return read_samples(o.data, o.label, o.features, o.embedding, o.image, o.size, o.skip_broken, o.allow_outside)
+def _read(o):
+    columns = o.label,o.features,o.embedding,o.image,o.text
+    return read_samples(o.data, *columns, o.size, o.skip_broken, o.allow_outside)
 
 @options_of(CleanOptions)
 def knet_clean(*args, **kwargs)->pd.DataFrame: # One row a sample, the most doubtful first; the same as issues.csv

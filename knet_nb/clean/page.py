@@ -41,7 +41,7 @@ def page_sums(
     n,flagged = len(issues),int(issues.is_issue.sum())
     rate,error = noise_estimate(issues)
     numbers = [['samples',f'{n:,}'],['classes',f'{n_classes:,}'],['flagged',f'{flagged:,}'],
-               ['estimated noise rate',f'{rate:.0%} ± {error:.0%}']]
+               ['estimated noise rate',f'{rate:.1%} ± {error:.1%}']]
     return dict(subtitle=f"{flagged:,} of {counted(n, 'label')} {look_wrong(flagged)}", numbers=numbers)
 
 # %% ../../nbs/08d_page.ipynb #20f804e5

@@ -18,7 +18,7 @@ from ..checks import check_lengths,encode_labels,odd_classes
 from ..messages import counted,reasons,shown_as,some_of
 from ..images import image_name,image_size,open_image,stack_images
 from ..tables import check_inside,column_of,formula_cells,fractions,image_files,label_hint
-from ..tables import read_columns,table_features,table_labels
+from ..tables import read_columns,table_features,table_labels,table_texts
 from ..data import as_samples,class_images,folder_parts,npy_arrays,npz_arrays
 
 # %% ../../nbs/08b_samples.ipynb #07349ca2
@@ -34,6 +34,7 @@ class Samples:
     stats:tuple=None # (mean, std) of the columns, if the features are standardised columns
     columns:list=() # Which columns they are
     unused:dict=field(default_factory=dict) # Other columns, and why each is no feature
+    texts:list=None # n texts to make features of
     x:Tensor=None # (n, c, h, w) uint8 images to learn from
     images:list=None # The images as they came, for thumbnails
     shown:pd.DataFrame=None # (n, c) values for the page
@@ -206,20 +207,21 @@ def _name_by_path(s, cells):
 # %% ../../nbs/08b_samples.ipynb #f6d9961c
 def read_table(
     path, # A .csv or .parquet file
-    label:str=None, # Column of labels: see `read_columns` for this and the next three
+    label:str=None, # Column of labels: see `read_columns` for this and the next four
     features:str=None, # Numeric columns
     embedding:str=None, # Column of vectors
     image:str=None, # Column of images
+    text:str=None, # Column of texts
     size:int=None, # Resize images to size x size (default: only if they differ or are large)
     skip_broken:bool=False, # Leave out images that cannot be decoded?
     allow_outside:bool=False, # May image paths lead out of the table's folder?
 )->Samples:
     "Samples of a table. Raises `ValueError` saying which column to name, or which row is bad"
-    c = read_columns(path, label, features, embedding, image)
+    c = read_columns(path, label, features, embedding, image, text)
     y,classes = table_labels(c)
     ids = pd.DataFrame(dict(row=range(len(y))))
     s = _check_classes(Samples(c.path, ids, y, classes, np.arange(len(y)), source=c.table, label=c.label))
-    s.columns,s.unused = c.features,c.unused
+    s.columns,s.unused = [] if c.how=='texts' else c.features,c.unused
     cells = None if c.image is None else column_of(c.table, c.image).tolist()
     if cells and not allow_outside: check_inside(cells, path)
     if cells: _name_by_path(s, cells)
@@ -231,6 +233,11 @@ def read_table(
 # %% ../../nbs/08b_samples.ipynb #40564517
 def _read_features(s, c):
     "The numbers or vectors of the columns, values for the page, and a note on what was used"
+    if c.how=='texts':
+        s.texts,s.how = table_texts(c),f'texts of {c.features[0]!r}'
+        if n := sum(not o.strip() for o in s.texts): s.notes.append(f"{counted(n, 'text')} of {c.features[0]!r} {'is' if n==1 else 'are'} empty")
+        if s.images is None: s.shown = pd.DataFrame({c.features[0]:s.texts})
+        return
     s.features,s.stats = table_features(c)
     used = f"{counted(len(c.features), 'column')}, standardised ({some_of(c.features, 6)})"
     if c.how=='vectors': used = f'{s.features.shape[1]}-d vectors of {c.features[0]!r}'
@@ -288,16 +295,17 @@ def check_data(
 # %% ../../nbs/08b_samples.ipynb #a0d057be
 def read_samples(
     data, # A folder, .csv, .parquet, .npz or .npy
-    label:str=None, # Column of labels: see `read_table` for this and the next three; for an .npy, the file of labels
+    label:str=None, # Column of labels: see `read_table` for this and the next four; for an .npy, the file of labels
     features:str=None, # Numeric columns
     embedding:str=None, # Column of vectors
     image:str=None, # Column of images
+    text:str=None, # Column of texts
     size:int=None, # Resize images to size x size
     skip_broken:bool=False, # Leave out images that cannot be decoded?
     allow_outside:bool=False, # May image paths in a table lead out of its folder?
 )->Samples:
     "Samples of a folder, a table or arrays. Raises `FileNotFoundError` and `ValueError` saying what is wrong"
-    path,columns = check_data(data),dict(label=label, features=features, embedding=embedding, image=image)
+    path,columns = check_data(data),dict(label=label, features=features, embedding=embedding, image=image, text=text)
     kind = path.suffix.lower()
     if not path.is_dir() and kind in ('.csv','.parquet'):
         return read_table(path, **columns, size=size, skip_broken=skip_broken, allow_outside=allow_outside)
