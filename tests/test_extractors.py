@@ -228,3 +228,23 @@ def test_learners():
     assert d.index.tolist()==[str(f) for f in dls.train_ds.items] and d.given.tolist()==[f.parent.name for f in dls.train_ds.items]
     d = learn.label_issues(dl=dls.valid, k_max=5, random_state=0)
     assert len(d)==len(dls.valid_ds) and list(d)==['given','suggested','p_given','p_suggested','score','is_issue']
+
+def test_knet_run_on_a_pretrained_network(offline, capsys):
+    "No training; by name with local weights, by a function of nothing, and as an object; refusals in one line"
+    from knet_nb.study.experiments import Experiment
+    from knet_nb.study.suite import main as run
+    torch.save(torchvision.models.mobilenet_v3_small().state_dict(), 'm.pth')
+    small = '--n-train 100 --ks 1,5 --k-max 11 --knet-epochs 2'.split()
+    run(['--backbone','torchvision:mobilenet_v3_small','--weights','m.pth','--out','a',*small])
+    assert 'kNet' in capsys.readouterr().out and not list(Path('a/stages').glob('preliminary*'))
+    rows = pd.read_csv('a/results.csv')
+    assert set(rows.metric)=={'cosine'} and set(rows.epochs_run)=={0} and rows.accuracy.notna().all() and rows.backbone[0].startswith('torchvision.mobilenet_v3_small-')
+    run(['--backbone','test_extractors:mean','--out','b',*small])
+    e = Experiment(data='digits', backbone=pretrained('test_extractors:mean'), n_train=100, ks=(1,5), k_max=11, knet_epochs=2, out='b', verbose=False)
+    assert e.config.content('backbone')==Experiment(data='digits', backbone='test_extractors:mean').config.content('backbone')
+    e.run() # the same run
+    for argv,says in ((['--backbone','torchvision:mobilenet_v3_small'],'could not be downloaded'), (['--weights','m.pth'],'not of resnet20'),
+                      (['--backbone','test_extractors:mean','--held-out','.2'],'learns nothing here'), (['--backbone','test_extractors:mean','--data','blobs'],'and blobs has none')):
+        with pytest.raises(SystemExit) as x: run(argv)
+        err = capsys.readouterr().err
+        assert x.value.code==2 and says in err and err.count('\n')==1, err

@@ -8,7 +8,7 @@ Docs: https://knet-nb.github.io/knet_nb/config.html.md"""
 __all__ = ['config_checks', 'own_fields', 'Own', 'own', 'value_of', 'as_noise', 'as_backbone', 'Config', 'run_name']
 
 # %% ../../nbs/05a_config.ipynb #3c8541e4
-import re
+import inspect,re
 from dataclasses import asdict,dataclass,fields
 from fastai.basics import *
 from ..files import content_key,key_of
@@ -16,6 +16,7 @@ from ..checks import as_tensor,check_rate
 from ..commands import check_options,import_object,one_of,read_matrix,usable_device
 from ..data import dataset_names
 from ..noise import NoisyLabels,noise_names
+from ..features import Extractor,pretrained
 from ..backbones import Recipe,backbones,get_recipe,recipes
 from ..knet import KNet,knet_losses
 
@@ -61,17 +62,26 @@ def as_noise(
 
 # %% ../../nbs/05a_config.ipynb #104864c0
 def as_backbone(
-    backbone, # A name, a module, a function of (n_classes, channels or columns), or 'package.module:function'
-)->str: # A name, or an `Own` of a module or a function
-    "The text for a choice of network. Raises `ValueError` for what is none"
+    backbone, # A name, a module, a function of (n_classes, channels or columns), 'package.module:function', or a pretrained network
+    weights=None, # Of a pretrained network: a local file
+)->str: # A name, or an `Own` of a module, a function or an `Extractor`
+    "The text for a choice of network. Raises `ValueError` for what is none, and what `pretrained` raises"
     if isinstance(backbone, Own): return backbone
     known,name = [*backbones,'mlp'],None
     if isinstance(backbone, str):
         if backbone in known: return backbone
-        if ':' not in backbone: raise ValueError(f"unknown backbone {backbone!r}: known are {', '.join(known)}")
-        backbone,name = import_object(backbone),backbone.partition(':')[2]
-    if not callable(backbone): raise ValueError(f"backbone must be a name, a module or a function, got {backbone!r}")
-    return own(backbone, name)
+        if backbone.startswith(('torchvision:','timm:')) or backbone.endswith('.onnx'): backbone = pretrained(backbone, weights)
+        elif ':' not in backbone: raise ValueError(f"unknown backbone {backbone!r}: known are {', '.join(known)}, torchvision:NAME, timm:NAME")
+        else: backbone,name = _of_a_module(backbone, weights)
+    if isinstance(backbone, Extractor): return own(backbone, backbone.name.replace(':','.'))
+    if callable(backbone): return own(backbone, name)
+    raise ValueError(f"backbone must be a name, a module, a function or a pretrained network, got {backbone!r}")
+
+def _of_a_module(where, weights):
+    "A function that makes a network to train, or, if it takes nothing, the pretrained network that it gives"
+    f = import_object(where)
+    if callable(f) and not isinstance(f, nn.Module) and not inspect.signature(f).parameters: return pretrained(where, weights),None
+    return f,where.partition(':')[2]
 
 # %% ../../nbs/05a_config.ipynb #ac672db6
 @dataclass
@@ -94,8 +104,10 @@ class Config:
     embedding:str=None # Its column of vectors (default: the only one)
     image:str=None # Its column of images (default: the only one)
     n_train:int=None # Train on a stratified subset of this many samples
-    # resnet20, cnn, resnet29 or mlp, or package.module:function, a function of the numbers of classes and channels
+    # resnet20, cnn, resnet29 or mlp, or package.module:function, a function of the numbers of classes and channels. Or a
+    # pretrained network that stays as it is: torchvision:NAME, timm:NAME, an .onnx file, or a function of nothing
     backbone:object='resnet20'
+    weights:str=None # Local file of a pretrained network's weights (.pth, .safetensors), instead of a download
     # fast (one cycle), paper (long, memorises the noise), memorise (the same, shorter, for small sets), memorise95
     # (broken off when 95 % of the noisy labels are fitted) or ieg (Zhang et al. 2020, with a clean probe)
     recipe:str='fast'
@@ -113,7 +125,7 @@ class Config:
     # Rounds before this one: from 1 on the network learns kNet's distributions of the round before in place of labels
     round:int=0
     k_max:int=101 # Largest k that kNet is trained for
-    metric:str='euclidean' # Of the neighbours: euclidean or cosine
+    metric:str='auto' # Of the neighbours: euclidean or cosine (auto: cosine among features of a pretrained network)
     include_self:bool=False # Count a training sample as its own neighbour
     hidden:int|str=None # Width of kNet: a number (0: linear), or 'paper' for d/16 (default: d/16, at least 16)
     loss:str='ce' # Of kNet: ce or kl
@@ -124,7 +136,8 @@ class Config:
 
     def __post_init__(self):
         self.ks,self.seeds = tuple(sorted(set(self.ks))),tuple(dict.fromkeys(self.seeds))
-        self.noise,self.backbone = as_noise(self.noise),as_backbone(self.backbone)
+        self.noise,self.backbone = as_noise(self.noise),as_backbone(self.backbone, self.weights)
+        self.metric = self._best_metric() if self.metric=='auto' else self.metric
         self.device = usable_device(self.device)
         check_rate(self.rate)
         with no_random(): KNet(64, 10, self.hidden, self.k_max if self.k_max>0 else 1)
@@ -133,6 +146,12 @@ class Config:
 # %% ../../nbs/05a_config.ipynb #6a2d0d2d
 @patch(as_prop=True)
 def full_recipe(self:Config)->Recipe: return get_recipe(self.recipe, epochs=self.epochs, bs=self.bs, lr=self.lr)
+@patch(as_prop=True)
+def extractor(self:Config)->Extractor: # The pretrained network; None if one is trained
+    v = value_of(self.backbone)
+    return v if isinstance(v, Extractor) else None
+@patch
+def _best_metric(self:Config): return getattr(self.extractor, 'metric', 'euclidean')
 @patch(as_prop=True)
 def bad_ks(self:Config)->list: return [k for k in self.ks if not 1<=k<=self.k_max]
 
@@ -153,6 +172,9 @@ config_checks = [ # field, (its value, configuration) -> does it hold?, words
     ('round', lambda v,c: not v or not c.held_out and c.recipe!='ieg',
      "rounds need kNet's answers for the samples that the network learns from: "
      "not with held_out, nor with the recipe 'ieg'"),
+    ('weights', lambda v,c: v is None or c.extractor, "weights are those of a pretrained network, not of {c.backbone}"),
+    ('backbone', lambda v,c: not c.extractor or not (c.held_out or c.round or c.recipe=='ieg'),
+     "a pretrained network learns nothing here: not with held_out, rounds or the recipe 'ieg'"),
     ('k_max', lambda v,c: v>=1, "k_max must be at least 1, got {}"),
     ('ks', lambda v,c: v, "ks must lie in [1, k_max={c.k_max}], got none"),
     ('ks', lambda v,c: not c.bad_ks, "ks must lie in [1, k_max={c.k_max}], got {c.bad_ks[0]}"),
@@ -178,7 +200,8 @@ def content(self:Config,
 @patch(as_prop=True)
 def changed(self:Config)->dict:
     "What differs from the defaults, by content"
-    return {f.name:v for f in fields(self) if (v := self.content(f.name))!=f.default}
+    default = {f.name:f.default for f in fields(self)}|dict(metric=self._best_metric(), weights=self.weights) # are in the backbone's
+    return {n:v for n in default if (v := self.content(n))!=default[n]}
 
 # %% ../../nbs/05a_config.ipynb #805215ca
 own_fields = 'label features embedding image size'.split() # how data of one's own are read

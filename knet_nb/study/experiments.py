@@ -19,7 +19,8 @@ from ..plots import save_plot
 from ..commands import options_of,run_command
 from ..data import LabeledData,dataset_names,load_data
 from ..noise import make_noise
-from ..features import bf16_supported,extract_features
+from ..images import pixels
+from ..features import bf16_supported,extract_features,image_features
 from ..training import ResumableFit,quiet
 from ..backbones import make_backbone,n_weights,preliminary_learner
 from ..ieg import ieg_learner,split_probe
@@ -36,7 +37,9 @@ def load_for(
     "A configuration's data. Raises `ValueError` where its network or its k_max does not go with them"
     if c.data in dataset_names(): d = load_data(c.data, root=c.root)
     else: d = load_data(c.data, **{k:v for k in own_fields if (v := getattr(c, k)) is not None})
-    with no_random(): make_backbone(value_of(c.backbone), d) # it has to take these samples
+    if c.extractor and not d.is_image: raise ValueError(f"{c.backbone} is a network of images, and {c.data} has none")
+    if not c.extractor:
+        with no_random(): make_backbone(value_of(c.backbone), d) # it has to take these samples
     if c.n_train is not None: d = d.subset(c.n_train)
     n = len(d.x_train)-(c.probe*d.n_classes if c.recipe=='ieg' else 0)
     held = round(c.held_out*n)
@@ -173,6 +176,7 @@ def network_key(self:Run)->str:
 def network(self:Run)->Stage: # its weights by name; seconds; history: numbers of each epoch
     "The trained preliminary network; a killed training goes on from its last checkpoint"
     key = self.network_key
+    if self.config.extractor: return Stage(key, {}, dict(seconds=0., history=[])) # it has learnt already
     def make():
         resume = ResumableFit(self.stages.checkpoint('preliminary', key), key=key, until=self.stages.until)
         with no_random(self.seed):
@@ -196,15 +200,17 @@ def fitted(self:Run)->Stage: # noisy_train_accuracy, wrong_fitted: shares in [0,
     "How many of its training labels the network gives back: of all, and of the wrong ones"
     def make():
         given,true = self.learned_labels,self.train_data.y_train[self.learned_rows]
-        said = extract_features(self.learner(), 'train', logits=True, progress=self.progress)[1].argmax(1)
+        if self.config.extractor: said = self.refit(0).net.predict(self.features['train'], 1)
+        else: said = extract_features(self.learner(), 'train', logits=True, progress=self.progress)[1].argmax(1)
         share = lambda o: o.double().mean().item() if len(o) else None
         return {},dict(noisy_train_accuracy=share(said==given), wrong_fitted=share((said==given)[given!=true]))
     return self.stages.get('fitted', key_of(self.network.key, 'fitted'), make)
 
 # %% ../../nbs/06_experiments.ipynb #57b322f4
 @patch_cached
-def features(self:Run)->Stage: # train (n, d), test (m, d) float32; base (m,): what the network says; base_weights
+def features(self:Run)->Stage: # train (n, d), test (m, d) float32; base (m,): what a trained network says; base_weights
     "Penultimate features of the samples that are asked and of the test samples"
+    if self.config.extractor: return self.frozen_features()
     def make():
         learn,rows = self.learner(),self.asked_rows
         train = 'train' if isinstance(rows, slice) else learn.dls.test_dl(self.train_data.x_train[rows])
@@ -283,11 +289,30 @@ def refit(self:Run,
     make = lambda: refit_head(self.features['train'], self.asked_labels, hidden=hidden, **self.knet_options)
     return self.net_stage('refit' if hidden!=0 else 'refit_linear', key, make)
 
+# %% ../../nbs/06_experiments.ipynb #06f00003
+@patch
+def frozen_features(self:Run)->Stage: # train (n, d), test (m, d) float32
+    "Features of a pretrained network"
+    e,d = self.config.extractor,self.train_data
+    def make():
+        read = lambda x: image_features(pixels(x), e, device=self.config.device, progress=self.progress)
+        return dict(train=read(d.x_train), test=read(d.x_test)),{}
+    return self.stages.get('features', key_of(self.data_key, e.key, self.config.device), make)
+
+@patch_cached
+def base(self:Run)->Stage: # base (m,): what is said without neighbours; base_weights, seconds
+    "The network's own answer; of a pretrained one that of a linear head on it"
+    f,e = self.features,self.config.extractor
+    if not e: return Stage('', dict(base=f['base']), dict(base_weights=f['base_weights'], seconds=self.network['seconds']))
+    head = self.refit(0)
+    answer = dict(base=head.net.predict(f['test'], 1))
+    return Stage('', answer, dict(base_weights=n_weights(e.model)+n_weights(head.net), seconds=head['seconds']))
+
 # %% ../../nbs/06_experiments.ipynb #8e2d6f96
 @register_method('base')
 def _base(run, ks):
     seen = run.knet().net.standardise(run.features['test'])
-    return run.features['base'][:,None],dict(seconds=run.network['seconds'], silhouette=separation(seen, run.data.y_test))
+    return run.base['base'][:,None],dict(seconds=run.base['seconds'], silhouette=separation(seen, run.data.y_test))
 
 def _votes(run, ks): return votes(run.neighbors['test'], ks, run.data.n_classes).unbind(1)
 def _answer(p): return torch.stack([o.argmax(1) for o in p], 1) # of distributions (m, L), one for each k
@@ -352,7 +377,7 @@ def method_rows(self:Run,
     name:str, # Of a method
 )->list: # Dicts, one a k: accuracy in %, weights, floats stored and seconds
     "What a method says, scored"
-    (pred,columns),W = self.ask(name),self.features['base_weights']
+    (pred,columns),W = self.ask(name),self.base['base_weights']
     columns = dict(weights=0, floats=0)|columns
     def row(i, k, pred):
         right = 100*(pred==self.data.y_test).double().mean().item()
@@ -400,7 +425,7 @@ def frame(self:Experiment,
 )->pd.DataFrame:
     "Rows with the configuration and the environment beside them"
     c = self.config
-    left_out = 'ks','seeds','root','epochs','controls'
+    left_out = 'ks','seeds','root','epochs','controls','weights'
     cols = {k:str(v) if isinstance(v, Own) else v for k,v in asdict(c).items() if k not in left_out}
     cols |= dict(bs=c.full_recipe.bs, lr=c.full_recipe.lr, hidden='default' if c.hidden is None else str(c.hidden))
     return pd.DataFrame(rows).assign(**cols, **environment()).astype(dict(k='Int64', k_chosen='Int64'))
