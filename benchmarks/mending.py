@@ -1,7 +1,7 @@
-"""Does `knet-clean` ever make labels worse? More than thirty settings of data, features and noise, beside cleanlab on the same features.
+"""Does `knet-clean` ever make labels worse? Forty settings and more of data, features and noise, beside cleanlab on the same features.
 
     pip install 'knet_nb[dev]'
-    KNET_DATA=... python benchmarks/mending.py                # about an hour and a half on one CPU core, most of it the networks trained from scratch
+    KNET_DATA=... python benchmarks/mending.py                # an hour on two CPU cores, most of it cleanlab's regression on pixels
     KNET_DATA=... python benchmarks/mending.py --only trashnet,pretrained
 
 Each setting is what a person would do: a folder, a csv or an archive is read as `knet-clean` reads it, its labels are replaced by noisy
@@ -34,23 +34,29 @@ settings = [(d,f,*n) for d,f,ns in [ # data, features, noise and its rate; what 
     ('trashnet','pretrained',(clean,u1,u2,u4,pair)), ('cifar600','pretrained',(u2,u4,human)), ('cifar600','raw',(u2,)),
     ('cifar600','scratch',(clean,u2,human)), ('cifar2500','pretrained',(clean,u2,pair,human)), ('cifar2500','raw',(u2,)),
     ('cifar10000','pretrained',(u2,human)), ('cifar10000','raw',(u2,)), ('digits','scratch',(u2,)), ('cifar2500','scratch',(u2,)),
-    ('trashnet','scratch',(u2,)), ('cifar10000','scratch',(human,))] for n in ns]
+    ('trashnet','scratch',(u2,)), ('cifar10000','scratch',(human,)),
+    # sets that had no part in choosing the rule of --fix auto
+    ('iris','raw',(clean,u2)), ('svhn2000','pretrained',(clean,u2)), ('svhn2000','raw',(u2,)), ('svhn2000','scratch',(u2,)),
+    ('cifar1200','pretrained',(u1,u4,pair)), ('cifar1200','scratch',(u4,))] for n in ns]
 
 @lru_cache(1)
 def cifar(): return load_data('cifar10')
 
-def cifar_rows(n): return np.random.default_rng(0).permutation(50000)[:n]
+def cifar_rows(n): return np.random.default_rng(n==1200).permutation(50000)[:n]
 
 def stored(data, features, folder):
     "What a person would have: the path, and the true labels' column if it is a table"
     if data=='trashnet': return next(r/'trashnet150' for r in data_roots() if (r/'trashnet150').exists())
-    if data in ('breast_cancer','wine'):
+    if data in ('breast_cancer','wine','iris'):
         d = getattr(datasets, f'load_{data}')(as_frame=True).frame
         d.to_csv(path := folder/f'{data}.csv', index=False)
         return path
     if data=='digits':
         d = datasets.load_digits()
         x,y = (d.images*16).clip(0, 255).astype(np.uint8),d.target
+    elif data=='svhn2000':
+        d = load_data(next(r/'svhn_sample' for r in data_roots() if (r/'svhn_sample').exists()))
+        x,y = d.x_train[:2000].permute(0,2,3,1).numpy(),d.y_train[:2000].numpy()
     else:
         at = cifar_rows(int(data.removeprefix('cifar')))
         x,y = cifar().x_train[at].permute(0,2,3,1).numpy(),cifar().y_train[at].numpy()

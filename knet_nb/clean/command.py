@@ -375,14 +375,21 @@ def deployed(self:Cleaning)->DeployedKNet:
 
 # %% ../../nbs/08f_command.ipynb #ab77a5b4
 @patch
+def doubt(self:Cleaning)->str: # Why the suggestions are not to be taken, as a sentence without its end; empty if they are
+    "What speaks against mending labels without a look"
+    if why := worth_taking(self.issues()): return why[:1].upper()+why[1:]
+    if self.trained and self.rating['is_issue'].any():
+        return "The network has learnt these labels, wrong ones too: how far its suggestions can be trusted is not known"
+    return ''
+
+@patch
 def decide_fix(self:Cleaning)->str: # 'suggest', 'drop' or 'keep'
     "What is done with flagged samples. A doubt whether the suggestions can be taken is said, and stands on top of the page"
-    fix,why = self.options.fix,worth_taking(self.issues())
+    fix,why = self.options.fix,self.doubt()
     if fix=='auto': fix = 'keep' if why else 'suggest'
     done = 'the given labels are kept, and flagged ones marked in is_issue (--fix suggest takes the suggestions all the same)'
     if fix!='keep': done = 'take flags as hints, do not fix labels by them'
-    note = f"{why[:1].upper()}{why[1:]}. So {done}"
-    if why: self.warning = note; self.say(note)
+    if why: self.warning = f"{why}. So {done}"; self.say(self.warning)
     return fix
 
 # %% ../../nbs/08f_command.ipynb #4f63141a
