@@ -186,6 +186,7 @@ def content_key(
     seen:tuple=(), # What is being looked at already
 )->str: # 16 hexadecimal digits, or the full name of what belongs to this package
     "A hash of what something is, not of what it is called"
+    if isinstance(o, np.ndarray) and not o.flags.writeable: o = o.copy() # PyTorch warns of such
     if isinstance(o, (Tensor,np.ndarray)):
         return checksum(dict(o=torch.as_tensor(o).detach().cpu().contiguous()))[:16]
     if isinstance(o, (list,tuple)): return key_of(type(o).__name__, [content_key(v, seen) for v in o])
