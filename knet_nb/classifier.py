@@ -58,7 +58,8 @@ def _is_width(v): return v in ('auto','paper') if isinstance(v, str) else _is_wh
 
 _parameters = dict(
     k=_or_none(*_at_least(1)), k_max=_at_least(1), epochs=_at_least(1), batch_size=_or_none(*_at_least(2)),
-    metric=_among('euclidean','cosine'), noise=(lambda v: v is None or v=='estimate', "'estimate' or None"), search=_among('auto','exact','ivf'), loss=_among(*knet_losses),
+    metric=_among('euclidean','cosine'), noise=(lambda v: v is None or v=='estimate', "'estimate' or None"),
+    search=_among('auto','exact','ivf'), loss=_among(*knet_losses),
     width=(_is_width, "'auto', 'paper' or a whole number"), lr=(lambda v: _is_real(v) and 0<v<np.inf, 'a positive number'),
     recall=(lambda v: _is_real(v) and 0<v<=1, 'in (0, 1]'))
 

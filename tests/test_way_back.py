@@ -1,8 +1,8 @@
 "From a report to a corrected folder: decisions of the page and of a LabelCleaner, applied"
-import json,os,shutil
+import json,shutil
 from pathlib import Path
-import numpy as np,pandas as pd,pyarrow.parquet as pq,pytest
-from labelled import checksums,digits,fails,folder,page_data,quick,table
+import pandas as pd,pytest
+from labelled import checksums,fails,folder,page_data,quick,table
 from test_report import browser,open_page,shot # fixtures
 from knet_nb.clean.cleaner import LabelCleaner
 from knet_nb.clean.command import knet_clean,main

@@ -489,8 +489,9 @@ def _current(self:LabelCleaner):
     if self.row is None: return
     o,name,kind = self.issues.iloc[self.row],str(self.issues.index[self.row]),kinds[self.kind[self.row]]
     given,suggested = [self.names[a[self.row]] for a in (self.given,self.suggested)]
+    file = [] if self.files is None else [('file',self.files[self.row],'')]
     facts = [('given',given,f'{o.p_given:.1%}'), ('suggested',suggested,f'{o.p_suggested:.1%}'), ('score',f'{o.score:.3f}',''),
-             ('row',name,''), *([] if self.files is None else [('file',self.files[self.row],'')]), ('place',f'{self.at+1:,} of {len(self.view):,}','')]
+             ('row',name,''), *file, ('place',f'{self.at+1:,} of {len(self.view):,}','')]
     return dict(name=name, given=given, suggested=suggested, facts=facts, kind=kind, error=self.pictures(self.row, 3*self.size)[1],
                 decision=self._caption(self.row, 22) if kind else 'undecided')
 

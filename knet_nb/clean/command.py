@@ -144,10 +144,12 @@ clean_checks = [ # field, (its value, options) -> does it hold?, words
      "the recipe 'ieg' needs samples that are known to be clean: use fast, paper or memorise"),
     ('recipe', lambda v,c: c.full_recipe, ''), # has words of its own
     ('backbone', lambda v,c: v in _trained or v=='auto' or is_extractor(v),
-     f"unknown backbone {{!r}}: known are auto, {', '.join(_trained)}, torchvision:NAME, timm:NAME, package.module:function and an .onnx file"),
+     f"unknown backbone {{!r}}: known are auto, {', '.join(_trained)}, torchvision:NAME, timm:NAME, package.module:function "
+     "and an .onnx file"),
     ('weights', lambda v,c: v is None or c.backbone not in _trained,
      "weights are those of a pretrained network: give backbone=torchvision:NAME, not {c.backbone}"),
-    ('embedder', lambda v,c: v=='words' or ':' in v, "unknown embedder {!r}: known are words, sentence_transformers:NAME and package.module:function"),
+    ('embedder', lambda v,c: v=='words' or ':' in v,
+     "unknown embedder {!r}: known are words, sentence_transformers:NAME and package.module:function"),
     ('embedder', lambda v,c: v=='words' or c.text, "embedder= (--embedder) needs text= (--text): the column of texts"),
     ('apply', lambda v,c: v is None or c.to, "apply= (--apply) needs to= (--to): where the corrected data go"),
     ('move', lambda v,c: not (v and c.link), "files are linked or moved, not both: give one of link and move"),
@@ -396,14 +398,19 @@ def decide_fix(self:Cleaning)->str: # 'suggest', 'drop' or 'keep'
 
 # %% ../../nbs/08f_command.ipynb #4f63141a
 @patch
+def _source(self:Cleaning): # of features that no column has
+    return self.backbone_name if self.samples.texts is None else f'{self.samples.how}, by {self.options.embedder}'
+
+@patch
 def about(self:Cleaning)->dict:
     "What the results rest on"
     s,o,rating = self.samples,self.options,self.rating
     table = s.source is not None
     return dict(data=str(s.path.resolve()), samples=len(s), flagged=int(rating['is_issue'].sum()), classes=s.classes,
                 k=rating['k'], fix=self.fix, noise_estimate=noise_estimate(self.issues()),
-                label=s.label if table else None, features=list(s.columns) or (self.backbone_name if s.texts is None else f'{s.how}, by {o.embedder}'), metric=self.metric,
-                seed=o.seed, warning=self.warning, notes=self.notes, contradictions=len(self.contradictions()), recipe=asdict(self.recipe) if self.trained else None,
+                label=s.label if table else None, features=list(s.columns) or self._source(), metric=self.metric,
+                seed=o.seed, warning=self.warning, notes=self.notes, contradictions=len(self.contradictions()),
+                recipe=asdict(self.recipe) if self.trained else None,
                 version=knet_nb.__version__)
 
 # %% ../../nbs/08f_command.ipynb #7b3c555a
@@ -441,7 +448,8 @@ def write(self:Cleaning)->pd.DataFrame: # One row a sample, the most doubtful fi
     about = json.dumps(self.about(), indent=1)+'\n'
     writers = {'issues.csv':partial(to_csv, spelt(ranked, s.classes)), name:partial(to_file, clean), 'report.html':self.page,
                'model.safetensors':self.knet().save, _about:lambda path: path.write_text(about)}
-    if s.x is not None and not isinstance(getattr(self.extractor, 'model', None), OnnxNet): writers['deployed.safetensors'] = self.deployed().save
+    of_onnx = self.extractor and isinstance(self.extractor.model, OnnxNet)
+    if s.x is not None and not of_onnx: writers['deployed.safetensors'] = self.deployed().save
     write_whole(self.out, writers)
     for n in result_files.keys()-writers.keys(): (self.out/n).unlink(missing_ok=True)
     return ranked

@@ -37,7 +37,8 @@ def describe_decisions(
     "How many of which kind"
     n = labels.decision.value_counts()
     changed = n.get('accept', 0)+n.get('change', 0)
-    return f"{counted(int((labels.decision!='').sum()), 'label')} decided: {n.get('keep', 0):,} kept, {changed:,} changed, {n.get('drop', 0):,} dropped"
+    decided = counted(int((labels.decision!='').sum()), 'label')
+    return f"{decided} decided: {n.get('keep', 0):,} kept, {changed:,} changed, {n.get('drop', 0):,} dropped"
 
 # %% ../../nbs/08e_corrected.ipynb #08ec0014
 def folder_name(

@@ -235,7 +235,8 @@ def _read_features(s, c):
     "The numbers or vectors of the columns, values for the page, and a note on what was used"
     if c.how=='texts':
         s.texts,s.how = table_texts(c),f'texts of {c.features[0]!r}'
-        if n := sum(not o.strip() for o in s.texts): s.notes.append(f"{counted(n, 'text')} of {c.features[0]!r} {'is' if n==1 else 'are'} empty")
+        n = sum(not o.strip() for o in s.texts)
+        if n: s.notes.append(f"{counted(n, 'text')} of {c.features[0]!r} {'is' if n==1 else 'are'} empty")
         if s.images is None: s.shown = pd.DataFrame({c.features[0]:s.texts})
         return
     s.features,s.stats = table_features(c)

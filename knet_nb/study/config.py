@@ -71,7 +71,8 @@ def as_backbone(
     if isinstance(backbone, str):
         if backbone in known: return backbone
         if backbone.startswith(('torchvision:','timm:')) or backbone.endswith('.onnx'): backbone = pretrained(backbone, weights)
-        elif ':' not in backbone: raise ValueError(f"unknown backbone {backbone!r}: known are {', '.join(known)}, torchvision:NAME, timm:NAME")
+        elif ':' not in backbone:
+            raise ValueError(f"unknown backbone {backbone!r}: known are {', '.join(known)}, torchvision:NAME, timm:NAME")
         else: backbone,name = _of_a_module(backbone, weights)
     if isinstance(backbone, Extractor): return own(backbone, backbone.name.replace(':','.'))
     if callable(backbone): return own(backbone, name)
