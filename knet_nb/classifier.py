@@ -453,7 +453,7 @@ def worth_taking(
         return (f"kNet agrees with only {agree:.0%} of the labels: "
                 "either most are wrong, or the features do not tell the classes apart")
     if rate<.65*flagged:
-        return (f"{flagged:.1%} of the labels are flagged, but only about {rate:.1%} seem to be wrong: "
+        return (f"{flagged:.1%} of the labels are flagged, but where the class is plainest only {rate:.1%} differ from it: "
                 "many flags may be false alarms")
     return ''
 

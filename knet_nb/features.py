@@ -264,13 +264,14 @@ def _load_weights(model, path, name):
     return model
 
 @contextmanager
-def _downloading(name):
+def _downloading(name, url=None):
     "Raises `ConnectionError` that says what to do"
     try: yield
     except (OSError,RuntimeError) as e:
         why = ' '.join(str(e).split())[:120]
-        raise ConnectionError(f"the weights of {name} could not be downloaded ({why}): give a local file with weights= "
-                              "(--weights), or train a network on your images with --backbone resnet20") from None
+        raise ConnectionError(f"the weights of {name} could not be downloaded ({why}): fetch {url or 'them'} elsewhere and give the "
+                              "file with weights= (--weights). Or train a network on your images with --backbone resnet20, "
+                              "which finds less in photos") from None
 
 # %% ../nbs/01a_features.ipynb #0a500005
 def _tv_args(name): return dict(transform_input=True) if name in ('googlenet','inception_v3') else {} # their weights want it
@@ -279,7 +280,7 @@ def _torchvision(name, weights):
     from torchvision.models import get_model,get_model_weights,list_models
     if name not in list_models(): raise ValueError(f"torchvision has no network {name!r}.{did_you_mean(name, list_models())}")
     best = get_model_weights(name).DEFAULT
-    with nullcontext() if weights else _downloading(f'torchvision:{name}'):
+    with nullcontext() if weights else _downloading(f'torchvision:{name}', best.url):
         model = get_model(name, weights=None if weights else best, progress=False, **_tv_args(name))
     t = best.transforms()
     how = dict(size=t.crop_size[0], shorter=t.resize_size[0], interpolation=t.interpolation.value)

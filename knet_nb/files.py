@@ -98,8 +98,11 @@ def save_tensors(
     tensors = {k:v.detach().cpu().contiguous() for k,v in tensors.items()}
     meta = json.dumps(meta)
     with atomic_path(path) as tmp:
+        tmp.touch()
+        mode = tmp.stat().st_mode # as that of any new file; safetensors lets nobody else read
         try: save_file(tensors, tmp, metadata=dict(knet_nb=f'{checksum(tensors, meta)} {meta}'))
         except SafetensorError as e: raise OSError(f"{path} cannot be written: {e}") from None
+        os.chmod(tmp, mode)
 
 # %% ../nbs/00_files.ipynb #80df91f1
 def load_tensors(

@@ -321,7 +321,7 @@ class Columns:
     table:object # A frame of strings, or a pyarrow table
     kinds:dict # Column -> 'number', 'vector', 'image' or 'other'
     label:str # The column of labels
-    how:str # Features are 'named' columns, 'vectors', 'texts' or 'images' to make them of, or all the 'numbers'
+    how:str # Features are 'named' columns, 'vectors', 'texts' or 'images' to make them of, all the 'numbers', or 'none'
     features:list # Their columns; none for images
     image:str=None # The column of images, of which features are learned or thumbnails are made
     unused:dict=field(default_factory=dict) # Other columns, and why each is no feature
@@ -339,7 +339,7 @@ def _all_numbers(c):
     c.features,c.unused = [n for n in why if not why[n]],{n:w for n,w in why.items() if w}
     if c.features: return
     raise ValueError(f"{c.path}: no column has numbers, vectors or images that tell samples apart, "
-                     f"beside the label {c.label!r}; it has {reasons(c.unused)}")
+                     f"beside the label {c.label!r}; it has {reasons(c.unused)}. For texts, name their column with text= (--text)")
 
 # %% ../nbs/00f_tables.ipynb #0f00000c
 def read_columns(
@@ -349,6 +349,7 @@ def read_columns(
     embedding:str=None, # Column of vectors (default: the only one)
     image:str=None, # Column of images (default: the only one); features are learned from it if there are no others
     text:str=None, # Column of texts, of which features are made
+    labels_only:bool=False, # Are no features wanted?
 )->Columns:
     "Open a table and choose its columns. Raises `ValueError` saying which column to name"
     path = Path(path)
@@ -357,7 +358,8 @@ def read_columns(
     kinds = column_kinds(t)
     label = _pick_label(t, kinds, label, path)
     c = Columns(path, t, kinds, label, *_choose(kinds, label, features, embedding, image, path, text))
-    if c.how=='numbers': _all_numbers(c)
+    if labels_only and c.how!='images': c.how,c.features = 'none',[]
+    elif c.how=='numbers': _all_numbers(c)
     else:
         why = dict(named='not named', vectors='there are vectors', images='there are images', texts='features are made of texts')[c.how]
         c.unused = {n:why for n in kinds if n not in {c.label,c.image,*c.features}}

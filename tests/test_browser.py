@@ -142,6 +142,16 @@ def test_keys(page, lab):
     page.wait_for_function(place(11))
     assert page.locator('.jp-Notebook .jp-CodeCell').count()==4
 
+def test_beside_each_other(page):
+    "The thumbnails stand beside the panel in a window of 1,000 pixels, too"
+    page.set_viewport_size(dict(width=1000, height=1050))
+    page.wait_for_function("document.querySelector('.knet-cleaner').getBoundingClientRect().right<=1000")
+    side,grid = [page.locator(f'.knet-cleaner .knet-{o}').bounding_box() for o in ('side','main')]
+    assert grid['x']>=side['x']+side['width'] and abs(grid['y']-side['y'])<5 and side['width']>=200
+    shot(page, 'cleaner at 1000', '.knet-cleaner')
+    page.set_viewport_size(dict(width=1500, height=1050))
+    page.wait_for_function("document.querySelector('.knet-cleaner').getBoundingClientRect().right>1000")
+
 def test_move(page):
     "Arrows, pages and a click on a thumbnail; a page of thumbnails is all that is sent"
     here = at(page)

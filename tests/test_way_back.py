@@ -157,7 +157,8 @@ def test_other_forms(capsys):
 def test_what_is_refused(capsys):
     "One line, and nothing is written"
     folder('set', n=40)
-    decide(**{'003':(1,'null')})
+    given = next(Path('set').rglob('003.png')).parent.name
+    decide(**{'003':(1,given)})
     fails(capsys, ['set','--apply','decisions.csv'], 'needs to=')
     fails(capsys, ['set','--apply','nowhere.csv','--to','fixed'], 'no such file of decisions: nowhere.csv')
     fails(capsys, ['set','--apply','decisions.csv','--to','set/fixed'], 'within the data')
@@ -166,8 +167,12 @@ def test_what_is_refused(capsys):
     fails(capsys, ['set','--apply','decisions.csv','--to','full'], 'exists already')
     moved = next(Path('set').rglob('005.png'))
     moved.rename(moved.with_name('new.png'))
-    fails(capsys, ['set','--apply','decisions.csv','--to','fixed'], 'decisions on other labels')
+    main(['set','--apply','decisions.csv','--to','fine']) # nothing was decided on that one
     moved.with_name('new.png').rename(moved)
+    gone = next(Path('set').rglob('003.png'))
+    gone.rename('away.png')
+    fails(capsys, ['set','--apply','decisions.csv','--to','fixed'], rf'a decision on {given}/003.png, which is not there any more')
+    Path('away.png').rename(gone)
     text = Path('decisions.csv').read_text(encoding='utf-8')
     Path('decisions.csv').write_text(text.replace(',keep,', ',drop,'), encoding='utf-8')
     fails(capsys, ['set','--apply','decisions.csv','--to','fixed'], 'has been changed since it was written')
@@ -188,6 +193,24 @@ def test_a_folder_is_whole_or_not_there(monkeypatch):
         n[0] = 0
         with pytest.raises(OSError): write_folder('fixed', files, [p.relative_to('set') for p in files], how)
         assert not Path('fixed').exists() and not list(Path('.').glob('.fixed*')) and checksums('set')==before
+
+def test_the_page_says_the_whole_command(open_page):
+    "With the label's column, so that somebody who has the page alone can go on; features are not needed for it"
+    df,_ = table(60)
+    df.rename(columns=dict(label='what is it')).assign(other=df.label).to_csv('t.csv', index=False)
+    knet_clean('t.csv', 'out', label='what is it', features='p*', quiet=True)
+    assert page_data('out/report.html')['apply']=="knet-clean t.csv --label 'what is it' --apply decisions.csv --to corrected.csv"
+    df[['name','label']].to_csv('n.csv', index=False) # no features at all
+    s = read_samples('n.csv', labels_only=True)
+    Decisions(s.labels, s.classes, 'n-decisions.csv', more_names=True).add([0], [4], [s.labels[0]])
+    knet_clean('n.csv', apply='n-decisions.csv', to='fixed.csv', quiet=True)
+    assert len(pd.read_csv('fixed.csv'))==59
+
+def test_decided_by_path(report):
+    issues = pd.read_csv('out/issues.csv', keep_default_na=False)
+    c = LabelCleaner(issues, [Path('set')/p for p in issues.path], path=None)
+    c.drop(issues.path[7]); c.keep(list(issues.path[:2]))
+    assert c.kind[[0,1,7]].tolist()==[1,1,4]
 
 def test_class_names_as_people_have_them():
     "A class called train below train/, umlauts, and names that would collide"

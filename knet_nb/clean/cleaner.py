@@ -202,6 +202,9 @@ def places(self:LabelCleaner,
 @patch
 def _place(self:LabelCleaner, row):
     i,last = self.issues.index,len(self.given)-1
+    if isinstance(row, (str,Path)) and self.files is not None:
+        at = [j for j,f in enumerate(self.files) if f==str(row)]
+        if len(at)==1: return at[0]
     if isinstance(row, (int,np.integer)) and not isinstance(row, bool):
         if 0<=row<=last: return row
         there = ''
@@ -234,14 +237,14 @@ def _decide(self:LabelCleaner, row, kind, label=None):
 # %% ../../nbs/08g_cleaner.ipynb #2efb8cd2
 @patch
 def keep(self:LabelCleaner,
-    row=None, # Place in `issues` from 0, name in their index, or several or a mask, as one step (default: the current one)
+    row=None, # Place in `issues` from 0, name in their index or path, several or a mask, as one step (default: the current one)
 ):
     "The given label is right"
     self._decide(row, 'keep')
 
 @patch
 def accept(self:LabelCleaner,
-    row=None, # Place in `issues` from 0, name in their index, or several or a mask, as one step (default: the current one)
+    row=None, # Place in `issues` from 0, name in their index or path, several or a mask, as one step (default: the current one)
 ):
     "The suggested label is right"
     self._decide(row, 'accept')
@@ -250,7 +253,7 @@ def accept(self:LabelCleaner,
 @patch
 def change(self:LabelCleaner,
     label, # Another label, or its name
-    row=None, # Place in `issues` from 0, name in their index, or several or a mask, as one step (default: the current one)
+    row=None, # Place in `issues` from 0, name in their index or path, several or a mask, as one step (default: the current one)
 ):
     "Neither of them is: another label"
     self._decide(row, 'change', self._code(label))
@@ -258,7 +261,7 @@ def change(self:LabelCleaner,
 # %% ../../nbs/08g_cleaner.ipynb #008ea770
 @patch
 def drop(self:LabelCleaner,
-    row=None, # Place in `issues` from 0, name in their index, or several or a mask, as one step (default: the current one)
+    row=None, # Place in `issues` from 0, name in their index or path, several or a mask, as one step (default: the current one)
 ):
     "The sample is of no use"
     self._decide(row, 'drop')

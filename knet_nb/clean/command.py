@@ -398,6 +398,11 @@ def decide_fix(self:Cleaning)->str: # 'suggest', 'drop' or 'keep'
 
 # %% ../../nbs/08f_command.ipynb #4f63141a
 @patch
+def _pairs(self:Cleaning, most=1000): # names and given labels of contradictions
+    s,d = self.samples,self.contradictions()[:most]
+    return [[s.names[a],s.names[b],s.classes[s.labels[a]],s.classes[s.labels[b]]] for a,b in zip(d.a, d.b)]
+
+@patch
 def _source(self:Cleaning): # of features that no column has
     return self.backbone_name if self.samples.texts is None else f'{self.samples.how}, by {self.options.embedder}'
 
@@ -409,7 +414,7 @@ def about(self:Cleaning)->dict:
     return dict(data=str(s.path.resolve()), samples=len(s), flagged=int(rating['is_issue'].sum()), classes=s.classes,
                 k=rating['k'], fix=self.fix, noise_estimate=noise_estimate(self.issues()),
                 label=s.label if table else None, features=list(s.columns) or self._source(), metric=self.metric,
-                seed=o.seed, warning=self.warning, notes=self.notes, contradictions=len(self.contradictions()),
+                seed=o.seed, warning=self.warning, notes=self.notes, contradictions=self._pairs(),
                 recipe=asdict(self.recipe) if self.trained else None,
                 version=knet_nb.__version__)
 
@@ -419,6 +424,10 @@ def named_issues(self:Cleaning)->pd.DataFrame: # (n, 6)
     "The issues with the names of the classes"
     d,names = self.issues(),np.asarray(self.samples.classes, object)
     return d.assign(given=names[d.given], suggested=names[d.suggested])
+
+def _how_read(o): # options that the same samples are read with
+    named = ''.join(f' --{n} {shlex.quote(str(v))}' for n in ('label','image') if (v := getattr(o, n)))
+    return named+''.join(f" --{n.replace('_', '-')}" for n in ('skip_broken','allow_outside') if getattr(o, n))
 
 def _corrected(s): # a name for it
     return 'corrected' if s.path.is_dir() else f"corrected{s.path.suffix if s.source is not None else '.csv'}"
@@ -430,7 +439,7 @@ def page(self:Cleaning,
     "Write the page"
     s,o = self.samples,self.options
     issues = self.named_issues().set_index(s.ids.iloc[:,-1].astype(object))
-    apply = f'knet-clean {shlex.quote(str(s.path))} --apply decisions.csv --to {_corrected(s)}'
+    apply = f'knet-clean {shlex.quote(str(s.path))}{_how_read(o)} --apply decisions.csv --to {_corrected(s)}'
     issues_page(issues, path, images=s.images, values=s.shown, title=f'Label issues: {s.path.name}', classes=s.classes,
                 folder=s.folder, thumbs=o.thumbs, rows=o.rows, notes=self.notes, id=s.ids.columns[-1],
                 pairs=self.contradictions(), outliers=self.rating['outlier'].numpy(), files=s.ids.get('path'), by_file=s.by_file,
@@ -476,7 +485,7 @@ def _say(msg): print(str(msg).encode('utf-8', 'backslashreplace').decode(), flus
 
 def _read(o):
     columns = o.label,o.features,o.embedding,o.image,o.text
-    return read_samples(o.data, *columns, o.size, o.skip_broken, o.allow_outside)
+    return read_samples(o.data, *columns, o.size, o.skip_broken, o.allow_outside, bool(o.apply))
 
 @options_of(CleanOptions)
 def knet_clean(*args, **kwargs)->pd.DataFrame: # One row a sample, the most doubtful first; the same as issues.csv
@@ -494,7 +503,7 @@ def knet_clean(*args, **kwargs)->pd.DataFrame: # One row a sample, the most doub
     res = c.write()
     n,pairs = int(res.is_issue.sum()),len(c.contradictions())
     say(f"{n:,} of {len(s):,} labels {look_wrong(n)} ({n/len(s):.1%})")
-    if pairs: say(f"{counted(pairs, 'contradiction')}: the same twice, under two labels. They are on top of report.html")
+    if pairs: say(f"{counted(pairs, 'contradiction')}: the same twice, under two labels. They are on top of report.html, and in {_about}")
     for name,what in result_files.items():
         if (out/name).exists(): c.say(f"{out/name}: {what or describe_cleaned(s, n, c.fix)}")
     if o.to: c.say(c.write_to(o.to, o.how))

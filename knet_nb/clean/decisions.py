@@ -104,7 +104,7 @@ def head_line(
 # %% ../../nbs/08c_decisions.ipynb #71953183
 def check_head(
     lines, # The first two of a file
-    head, # That it should have, of `head_line`
+    head, # That it should have, of `head_line`; None: any, as each decision has its path
     path, # Of the file, for the message
 ):
     "Raises `ValueError` for a file that is none of decisions, and for one on other labels"
@@ -113,7 +113,7 @@ def check_head(
         raise ValueError(f"{path} is not a file of decisions: give another path")
     if names!=','.join(columns):
         raise ValueError(f"{path} is not a file of decisions: its second line is not {','.join(columns)}. Give another path")
-    if found==head: return
+    if head in (None,found): return
     same_n = head.partition(' with ')[0]==found.partition(' with ')[0]
     order = ", or on these in another order, as of another ranking or another run" if same_n else ''
     raise ValueError(f"{path} has decisions on other labels{order}: it is {found[2:]}, but these are {head[2:]}. "
@@ -184,7 +184,11 @@ def undo(self:Decisions): # Rows that were decided in it
 
 # %% ../../nbs/08c_decisions.ipynb #1c3ec7cc
 @patch
-def _row(self:Decisions, row, path): return int(row) if self.place is None else self.place[path]
+def _row(self:Decisions, row, path):
+    if self.place is None: return int(row)
+    if path in self.place: return self.place[path]
+    raise FileNotFoundError(f"{self.file.path} has a decision on {path}, which is not there any more: "
+                            "put it back where it was, or remove the line")
 
 @patch
 def _number(self:Decisions, name):
@@ -196,14 +200,16 @@ def _number(self:Decisions, name):
 def _parse(self:Decisions, line):
     "Row, kind, label, which line of its step it is, of how many. Raises `ValueError` for no decision on these labels"
     line,_,check = line.rstrip('\r').rpartition(',') # an editor may have changed the line ends
+    ok = check==line_check(line)
     with suppress(ValueError,KeyError,IndexError,csv.Error):
-        row,path,given,kind,label,step = next(csv.reader([line]))
+        row,path,given,kind,label,step = next(csv.reader([line] if ok else ['']))
         row,kind,(i,n) = self._row(row, path),kinds.index(kind),map(int, step.split(' of '))
         own = self.given[row]
-        if row>=0 and kind and 0<i<=n and given==self.names[own] and check==line_check(line):
+        if row>=0 and kind and 0<i<=n and given==self.names[own]:
             return row,kind,own if kinds[kind]=='drop' else self._number(label),i,n
     why = "give the classes that it was made with, or remove the line"
-    if check!=line_check(line): why = "it has been changed since it was written. Remove the line"
+    if self.place is not None: why = f"the label may be another one since. {why[:1].upper()}{why[1:]}"
+    if not ok: why = "it has been changed since it was written. Remove the line"
     raise ValueError(f"{self.file.path}: cannot take the decision {shown_as(line)!r}; {why}")
 
 # %% ../../nbs/08c_decisions.ipynb #d29409ad
@@ -212,7 +218,7 @@ def _resume(self:Decisions):
     "Take over what the file says, if there is one. The end of a step that is not whole is left out, with a warning"
     if (data := self.file.read()) is None: return
     lines = data.decode(errors='replace').split('\n')[:-1] # what has no line end is not whole
-    check_head(lines[:2], self.head, self.file.path)
+    check_head(lines[:2], self.head if self.place is None else None, self.file.path)
     row,kind,label,i,n = np.array([self._parse(o) for o in lines[2:]], int).reshape(-1, 5).T
     step,whole = split_steps(i, n)
     ends = np.cumsum([len(o)+1 for o in data.split(b'\n')[:-1]])

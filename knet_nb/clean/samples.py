@@ -215,9 +215,10 @@ def read_table(
     size:int=None, # Resize images to size x size (default: only if they differ or are large)
     skip_broken:bool=False, # Leave out images that cannot be decoded?
     allow_outside:bool=False, # May image paths lead out of the table's folder?
+    labels_only:bool=False, # Are no features wanted?
 )->Samples:
     "Samples of a table. Raises `ValueError` saying which column to name, or which row is bad"
-    c = read_columns(path, label, features, embedding, image, text)
+    c = read_columns(path, label, features, embedding, image, text, labels_only)
     y,classes = table_labels(c)
     ids = pd.DataFrame(dict(row=range(len(y))))
     s = _check_classes(Samples(c.path, ids, y, classes, np.arange(len(y)), source=c.table, label=c.label))
@@ -226,7 +227,7 @@ def read_table(
     if cells and not allow_outside: check_inside(cells, path)
     if cells: _name_by_path(s, cells)
     if c.how=='images': _learn_from_images(s, image_files(cells, path), size, skip_broken, c.image)
-    else: _read_features(s, c)
+    elif c.how!='none': _read_features(s, c)
     _note_formulas(s, c.kinds)
     return _note_names(s)
 
@@ -302,12 +303,13 @@ def read_samples(
     size:int=None, # Resize images to size x size
     skip_broken:bool=False, # Leave out images that cannot be decoded?
     allow_outside:bool=False, # May image paths in a table lead out of its folder?
+    labels_only:bool=False, # Are no features of a table wanted?
 )->Samples:
     "Samples of a folder, a table or arrays. Raises `FileNotFoundError` and `ValueError` saying what is wrong"
     path,columns = check_data(data),dict(label=label, features=features, embedding=embedding, image=image, text=text)
     kind = path.suffix.lower()
     if not path.is_dir() and kind in ('.csv','.parquet'):
-        return read_table(path, **columns, size=size, skip_broken=skip_broken, allow_outside=allow_outside)
+        return read_table(path, **columns, size=size, skip_broken=skip_broken, allow_outside=allow_outside, labels_only=labels_only)
     named = first(n for n,v in columns.items() if v is not None and (n,kind)!=('label','.npy'))
     if named is None: return read_folder(path, size, skip_broken) if path.is_dir() else read_arrays(path, label)
     what = "a folder: its labels are its subfolders" if path.is_dir() else "a file of arrays"
