@@ -372,6 +372,8 @@ def pretrained(
 )->Extractor:
     "A pretrained network for `image_features`. Raises `ValueError`, `FileNotFoundError` and `ConnectionError` with what to do"
     if isinstance(name, Extractor): return name
+    if isinstance(name, Learner):
+        raise ValueError("a Learner reads files with its own transforms: give it to image_features, or use learn.label_issues()")
     if str(name).endswith('.onnx'): return _onnx(name)
     source,_,rest = str(name).partition(':')
     if not rest:
@@ -435,7 +437,7 @@ def _features_of(e, device, bf16):
 block_size = 1024 # images that are kept together
 
 def image_features(
-    images, # Paths, bytes, {bytes, path}, images of PIL or uint8 arrays
+    images, # Paths, bytes, {bytes, path}, images of PIL or uint8 arrays; or a loader, in order, of what the network takes
     extractor, # An `Extractor`, what `pretrained` takes, or a fastai `Learner` on files, as it transforms them
     folder='.', # What relative paths are relative to
     bs:int=None, # Batch size (default: 64 on a GPU, 8 on a CPU, whose caches are small)
@@ -447,8 +449,11 @@ def image_features(
     "Features of images from a frozen network. Raises `ValueError` naming the image that cannot be decoded"
     if isinstance(extractor, Learner): return _of_learner(extractor, images, folder, bs, device, progress)
     e,device = pretrained(extractor),torch.device(ifnone(device, default_device()))
-    on_cpu,images = device.type=='cpu',list(images)
+    on_cpu = device.type=='cpu'
     bf16,bs = ifnone(bf16, not on_cpu and bf16_supported(device)),bs or (8 if on_cpu else 64)
+    if hasattr(images, 'dataset'): # a loader
+        return extract_features(e.model, images, None if e.penultimate else '', device=device, bf16=bf16, progress=progress)
+    images = list(images)
     if not images: raise ValueError("no images to read features from")
     blocks = [range(i, min(i+block_size, len(images))) for i in range(0, len(images), block_size)]
     with keep_memory(),_features_of(e, device, bf16) as f:

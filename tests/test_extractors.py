@@ -1,5 +1,5 @@
 "Features from pretrained networks: by torchvision, timm and functions of one's own, without a network connection"
-import io,os,pickle,urllib.error
+import io,pickle,urllib.error
 from pathlib import Path
 import numpy as np,pandas as pd,pytest,timm,torch,torchvision
 from PIL import Image
@@ -191,6 +191,8 @@ def test_deployed_with_its_network(offline):
         assert (net.predict(files[:5])==d.suggested[:5]).all()
     e = pretrained('torchvision:mobilenet_v3_small', 'm.pth')
     made = e.to_knet(files, list(d.given))
+    made.export('made.onnx') # is compared with the module when it is written
+    assert Path('made.onnx').stat().st_size>1e6
     assert made.classes==['one','three','two'] and made.predict_proba(files[0]).shape==(1,3)
 
 def test_onnx_files():
@@ -214,6 +216,13 @@ def test_onnx_files():
     with pytest.raises(ValueError, match='bad.onnx cannot be run'): pretrained('bad.onnx')
     with pytest.raises(FileNotFoundError, match='gone.onnx'): pretrained('gone.onnx')
 
+def test_loaders():
+    "Batches as the network takes them, in order; a loader that mixes is refused"
+    e,x = pretrained('test_extractors:mean'),torch.rand(10, 3, 4, 4)
+    dl = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x), batch_size=4)
+    torch.testing.assert_close(image_features(dl, e, device='cpu'), x.flatten(2).mean(2))
+    with pytest.raises(ValueError, match='shuffles'): image_features(torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x), shuffle=True), e, device='cpu')
+
 def test_learners():
     "Features of files as the learner transforms them, and its own label issues by file"
     from fastai.vision.all import ImageDataLoaders,Resize,vision_learner,resnet18
@@ -224,6 +233,7 @@ def test_learners():
     x = image_features([f.relative_to('photos') for f in files], learn, 'photos', progress=False)
     from knet_nb.features import extract_features
     torch.testing.assert_close(x, extract_features(learn.model, dls.test_dl(files)))
+    with pytest.raises(ValueError, match='give it to image_features'): pretrained(learn)
     d = learn.label_issues(k_max=11, random_state=0)
     assert d.index.tolist()==[str(f) for f in dls.train_ds.items] and d.given.tolist()==[f.parent.name for f in dls.train_ds.items]
     d = learn.label_issues(dl=dls.valid, k_max=5, random_state=0)

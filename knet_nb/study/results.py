@@ -18,7 +18,7 @@ from fastai.basics import *
 from sklearn.metrics import silhouette_score
 from ..files import atomic_path,content_key,save_rows
 from ..plots import method_colors,plain_axes
-from .config import Config
+from .config import row_defaults
 
 # %% ../../nbs/05b_results.ipynb #37875643
 def _version(package):
@@ -66,9 +66,8 @@ def rows_of(
 )->pd.DataFrame:
     "The rows in which the options have these values; what has no value has the default"
     for o,v in where.items():
-        default = Config.__dataclass_fields__[o].default
-        if o in df: df = df[df[o].fillna(default)==v]
-        elif v!=default: df = df[:0]
+        if o in df: df = df[df[o].fillna(row_defaults[o])==v]
+        elif v!=row_defaults[o]: df = df[:0]
     return df
 
 # %% ../../nbs/05b_results.ipynb #3c1c3fd7

@@ -14,7 +14,7 @@ __all__ = ['tiers', 'paper_noises', 'suites', 'image_sets', 'ray_retries', 'suit
 # %% ../../nbs/07a_suite.ipynb #56364d82
 import functools,inspect,re,sys,time
 from contextlib import contextmanager
-from dataclasses import asdict,dataclass,fields,replace
+from dataclasses import asdict,dataclass,replace
 from importlib.util import find_spec
 from typing import Annotated
 from fastai.basics import *
@@ -25,7 +25,7 @@ from ..features import find_head
 from ..backbones import preliminary_learner
 from ..ieg import ieg_learner,split_probe
 from ..knet import fit_knet
-from .config import Config,run_name
+from .config import Config,row_defaults,run_name
 from .results import write_results
 from .experiments import Experiment,knet_run,load_for,value_of,main as experiment_main
 from .paper import block_cols,our_backbones,paper_results
@@ -187,7 +187,7 @@ def estimate(
 
 # %% ../../nbs/07a_suite.ipynb #5fdaee1a
 def asked_cols(df): # what a row is asked for
-    return [c for c in (*(f.name for f in fields(Config)),'seed','method','k') if c in df]
+    return [c for c in (*row_defaults,'seed','method','k') if c in df]
 
 def _contradiction(bad, asked):
     "Two accuracies for the same thing, in words, and what else differs, as a hint at the reason"
@@ -205,8 +205,8 @@ def merge_rows(
 )->pd.DataFrame: # All rows, each once, in order
     "Rows of several runs as one. Raises `ValueError` for two accuracies of the same thing"
     df = pd.concat([f.astype(dict(k='Int64')) for f in frames], ignore_index=True)
-    for f in fields(Config): # rows from before an option was there have its default
-        if f.name in df and f.default is not None: df[f.name] = df[f.name].fillna(f.default)
+    for n,default in row_defaults.items(): # rows from before an option was there have its default
+        if n in df and default is not None: df[n] = df[n].fillna(default)
     asked = asked_cols(df)
     accuracy = df.groupby(asked, dropna=False, sort=False).accuracy
     bad = df[accuracy.transform('min')!=accuracy.transform('max')]
