@@ -14,6 +14,7 @@ from copy import deepcopy
 from fastai.basics import *
 from dataclasses import dataclass
 from scipy.sparse import csr_array,csr_matrix
+from scipy.special import expit,logit
 from sklearn.base import BaseEstimator,ClassifierMixin
 from sklearn.utils import check_array,check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -92,7 +93,7 @@ def label_issues(
     pred_probs, # (n, L) probabilities of the labels
     classes=None, # (L,) names of the classes (default: their numbers)
     index=None, # (n,) names of the rows
-    noise:str=None, # 'estimate': take into account which classes are confused (see `Transition`)
+    noise=None, # 'estimate', or a `Transition`: take into account which classes are confused
 )->pd.DataFrame: # n rows in the same order
     "A row of `issue_cols` for each label; a low score is probably wrong. Raises `ValueError` for bad input"
     p,y,names = _check_probs(labels, pred_probs, classes)
@@ -100,11 +101,18 @@ def label_issues(
     best,(other,p_other) = np.where(given==top, y, p.argmax(1)),_best_other(p, y) # of equals the given one
     q = _typical(p, y, best)
     score,is_issue = given/(given+p_other),(best!=y)&(given<np.sqrt(q[best,y]*q[y,y]))
-    if noise=='estimate' and p.shape[1]>1:
+    T = _transition_of(noise, y, p)
+    if T is not None:
         margin = np.log(given+1e-9)-np.log(q[other,y]*q[y,y]+1e-12)/2 # below 0: an issue, by the rule above
-        score,is_issue = _with_estimate(p, y, other, score, np.where(best==y, margin.clip(0), margin))
+        score,is_issue = _with_estimate(p, y, T, other, score, np.where(best==y, margin.clip(0), margin))
         best = np.where(is_issue, other, best)
     return pd.DataFrame(dict(zip(issue_cols, [names[y],names[best],given,p[n,best],score,is_issue])), index=index)
+
+def _transition_of(noise, y, p):
+    "The estimate that is meant, or None; of one class there is none"
+    if not isinstance(noise, str): return noise
+    if noise!='estimate': raise ValueError(f"noise must be 'estimate', a Transition or None, got {noise!r}")
+    return estimate_transition(y, p) if p.shape[1]>1 else None
 
 def _check_probs(labels, pred_probs, classes):
     "Probabilities, labels and class names as arrays"
@@ -199,16 +207,14 @@ def right_probs(
     return q[n,labels]*(T.stay+T.spread)[labels]/T.given(q)[n,labels].clip(min=1e-12)
 
 # %% ../nbs/08_classifier.ipynb #5e10000a
-def _logit(p): return np.log(p/(1-p))
+def _log_odds(p): return logit(np.asarray(p, np.float64).clip(1e-6, 1-1e-6))
 
-def _with_estimate(p, y, other, score, margin):
+def _with_estimate(p, y, T, other, score, margin):
     "Score and flags that know which classes are confused; `margin` is that of the rule that does not"
-    T = estimate_transition(y, p)
-    right = right_probs(y, clean_probs(p, T), T).clip(1e-6, 1-1e-6)
+    right,odds = _log_odds(right_probs(y, clean_probs(p, T), T)),_log_odds(score)
     few = np.minimum(T.counts[y], T.counts[other])
-    w,odds = few/(few+50),_logit(np.asarray(score, np.float64).clip(1e-6, 1-1e-6))
-    total = w*_logit(right)
-    return 1/(1+np.exp(-total-odds)),w*(_logit(right)+odds)+3*(1-w)*margin<0
+    w = few/(few+50)
+    return expit(w*right+odds),w*(right+odds)+3*(1-w)*margin<0
 
 # %% ../nbs/08_classifier.ipynb #0caec9b1
 def _classes_of(y):
@@ -335,8 +341,8 @@ def fit(self:KNetClassifier,
     net = self.knet_ = self._fit_rows(*known, w, check_random_state(self.random_state).randint(2**31-1))
     net.k,net.classes,net.columns = self.k_,self.classes_.tolist(),list(getattr(self, 'feature_names_in_', [])) or None
     self.pred_probs_ = self._proba(X, [self.k_])[:,0]
-    self.label_issues_ = label_issues(y, self.pred_probs_, self.classes_, index, self.noise)
-    self._transition = estimate_transition(y, self.pred_probs_) if self.noise and len(self.classes_)>1 else None
+    self._transition = _transition_of(self.noise, y, self.pred_probs_)
+    self.label_issues_ = label_issues(y, self.pred_probs_, self.classes_, index, self._transition)
     self._look_around(y, np.flatnonzero(voting.numpy()))
     return self
 

@@ -403,8 +403,8 @@ def keep_memory():
 def _image_id(o, folder):
     "What an image is: a file by its place, size and time, all else by content"
     if isinstance(o, dict): o = o['bytes'] if o.get('bytes') is not None else o['path']
-    if isinstance(o, (bytes,bytearray,memoryview)): return content_key(np.frombuffer(o, np.uint8))
-    if not isinstance(o, (str,Path)): return content_key(np.asarray(o))
+    if isinstance(o, (bytes,bytearray,memoryview)): return content_key(np.frombuffer(bytearray(o), np.uint8))
+    if not isinstance(o, (str,Path)): return content_key(np.array(o))
     try: st = os.stat(Path(folder)/o)
     except OSError: return str(o) # whoever decodes it will say so
     return os.path.realpath(Path(folder)/o),st.st_size,st.st_mtime_ns

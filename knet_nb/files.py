@@ -60,6 +60,7 @@ def atomic_folder(
     tmp.mkdir()
     try:
         yield tmp
+        getattr(os, 'sync', noop)() # all its files are on the disk before it takes its place
         with suppress(FileNotFoundError): path.rmdir()
         os.replace(tmp, path)
         _sync(path.parent)
@@ -189,7 +190,6 @@ def content_key(
     seen:tuple=(), # What is being looked at already
 )->str: # 16 hexadecimal digits, or the full name of what belongs to this package
     "A hash of what something is, not of what it is called"
-    if isinstance(o, np.ndarray) and not o.flags.writeable: o = o.copy() # PyTorch warns of such
     if isinstance(o, (Tensor,np.ndarray)):
         return checksum(dict(o=torch.as_tensor(o).detach().cpu().contiguous()))[:16]
     if isinstance(o, (list,tuple)): return key_of(type(o).__name__, [content_key(v, seen) for v in o])

@@ -162,6 +162,8 @@ def test_small_images_are_tried_both_ways(monkeypatch, capsys):
     other,own = [float(o[:-1]) for o in note.split() if o.endswith('%')]
     assert (c.extractor is not None)==(other>=own) and c.trained==(other<own) and len(said)==2
     assert Cleaning(s, CleanOptions('small', device='cpu', quiet=True), said.append).notes==c.notes and len(said)==2
+    key = c._training_key('resnet20')
+    assert Cleaning(s, CleanOptions('small', device='cpu', quiet=True, no_flip=True))._training_key('resnet20')!=key # is tried again
     for scores,name in (((.2,.9),'test_extractors:mean'), ((.9,.2),'resnet20'), ((.5,.5),'test_extractors:mean')):
         monkeypatch.setattr(Cleaning, '_compare', lambda *a: scores)
         c = Cleaning(s, CleanOptions('small', name+str(scores), device='cpu'))

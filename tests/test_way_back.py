@@ -6,7 +6,7 @@ from labelled import checksums,fails,folder,page_data,quick,table
 from test_report import browser,open_page,shot # fixtures
 from knet_nb.clean.cleaner import LabelCleaner
 from knet_nb.clean.command import knet_clean,main
-from knet_nb.clean.corrected import write_folder
+from knet_nb.clean.corrected import new_places,write_folder
 from knet_nb.clean.decisions import Decisions
 from knet_nb.clean.samples import read_samples
 
@@ -211,6 +211,18 @@ def test_decided_by_path(report):
     c = LabelCleaner(issues, [Path('set')/p for p in issues.path], path=None)
     c.drop(issues.path[7]); c.keep(list(issues.path[:2]))
     assert c.kind[[0,1,7]].tolist()==[1,1,4]
+
+def test_nothing_is_decoded_to_apply():
+    "A photo that cannot be read goes with the others; names that differ in case alone stay two files"
+    folder('set', n=40)
+    given = where('set')
+    broken = next(Path('set').rglob('005.png'))
+    decide(**{'003':(1,given['003.png'])})
+    broken.write_bytes(b'no image')
+    knet_clean('set', apply='decisions.csv', to='fixed', quiet=True)
+    assert where('fixed')==given and next(Path('fixed').rglob('005.png')).read_bytes()==b'no image'
+    places = new_places(['a/x.png','b/X.png','b/y.png'], 'abb', 'bbb')
+    assert len({str(p).casefold() for p in places})==3 and places[1:]==[Path('b/X.png'),Path('b/y.png')]
 
 def test_class_names_as_people_have_them():
     "A class called train below train/, umlauts, and names that would collide"

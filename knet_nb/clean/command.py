@@ -27,7 +27,7 @@ from ..backbones import backbones,get_recipe,make_backbone,mlp,preliminary_learn
 from ..knet import KNet
 from ..classifier import KNetClassifier,issue_cols,noise_estimate,worth_taking
 from ..deploy import DeployedKNet,deploy_extractor,feature_net
-from .samples import Samples,are_photos,check_data,fix_labels,fixes,mark_column,read_samples
+from .samples import Samples,are_photos,check_data,fix_labels,fixed_codes,fixes,mark_column,read_samples
 from .page import issues_page,review_order
 from .corrected import apply_decisions,check_target,describe_decisions,spelt,to_csv,write_corrected
 
@@ -127,9 +127,10 @@ class CleanOptions:
     quiet:bool=False # Say nothing
 
     def __post_init__(self):
-        self.how = 'link' if self.link else 'move' if self.move else 'copy' # files get to the folder
         self.device = usable_device(self.device)
         check_options(self, clean_checks)
+    @property
+    def how(self): return 'link' if self.link else 'move' if self.move else 'copy' # files get to the folder
     @property
     def full_recipe(self): # more than 100 steps, and few images would be learned by heart, mistakes too
         r = get_recipe(self.recipe, epochs=self.epochs)
@@ -216,6 +217,13 @@ def hold_out(
 
 # %% ../../nbs/08f_command.ipynb #98ca9d50
 @patch
+def _training_key(self:Cleaning, name)->str:
+    "All that the training of a network depends on"
+    s,o = self.samples,self.options
+    images,kind = checksum(dict(x=s.x, y=torch.as_tensor(s.labels))),content_key(backbones.get(name, mlp))
+    return key_of(images, kind, asdict(self.recipe), o.no_flip, o.seed, o.device, bf16_supported(o.device))
+
+@patch
 def choose_backbone(self:Cleaning)->tuple: # Its name, and an `Extractor`, or None for a network that is trained
     "The network that was asked for, or the better one. Raises `ConnectionError` if photos need weights that cannot be had"
     o,s = self.options,self.samples
@@ -234,7 +242,7 @@ def try_both(self:Cleaning, name, e)->tuple:
     "The network that is trained, or the pretrained one: which tells held-out images apart better by their given labels?"
     o,s = self.options,self.samples
     fit,held = hold_out(s.labels, o.seed)
-    key = key_of(checksum(dict(x=s.x, y=torch.as_tensor(s.labels))), e.key, name, asdict(self.recipe), o.seed, o.device)
+    key = key_of(self._training_key(name), e.key, e.metric, self.k_max)
     stage = self.stages.get('choice', key, lambda: ({},dict(scores=self._compare(name, e, fit, held))))
     own,other = stage['scores']
     self.notes.append(f"Of the given labels of {counted(len(held), 'held-out image')}, {other:.0%} are predicted with {e.name}, "
@@ -275,9 +283,7 @@ def backbone(self:Cleaning)->nn.Module:
 @patch
 def train_network(self:Cleaning)->Stage:
     "The stage of a network trained on the labels as they are: weights, `features`, and `mean` and `std` of the images"
-    s,o = self.samples,self.options
-    images,kind = checksum(dict(x=s.x, y=torch.as_tensor(s.labels))),content_key(backbones.get(self.backbone_name, mlp))
-    key = key_of(images, kind, asdict(self.recipe), o.no_flip, o.seed, o.device, bf16_supported(o.device))
+    key = self._training_key(self.backbone_name)
     return self.stages.get('network', key, partial(self._train, key))
 
 @patch
@@ -403,20 +409,15 @@ def _pairs(self:Cleaning, most=1000): # names and given labels of contradictions
     return [[s.names[a],s.names[b],s.classes[s.labels[a]],s.classes[s.labels[b]]] for a,b in zip(d.a, d.b)]
 
 @patch
-def _source(self:Cleaning): # of features that no column has
-    return self.backbone_name if self.samples.texts is None else f'{self.samples.how}, by {self.options.embedder}'
-
-@patch
 def about(self:Cleaning)->dict:
     "What the results rest on"
     s,o,rating = self.samples,self.options,self.rating
-    table = s.source is not None
+    source = self.backbone_name if s.texts is None else self._how_found()
     return dict(data=str(s.path.resolve()), samples=len(s), flagged=int(rating['is_issue'].sum()), classes=s.classes,
                 k=rating['k'], fix=self.fix, noise_estimate=noise_estimate(self.issues()),
-                label=s.label if table else None, features=list(s.columns) or self._source(), metric=self.metric,
+                label=None if s.source is None else s.label, features=list(s.columns) or source, metric=self.metric,
                 seed=o.seed, warning=self.warning, notes=self.notes, contradictions=self._pairs(),
-                recipe=asdict(self.recipe) if self.trained else None,
-                version=knet_nb.__version__)
+                recipe=asdict(self.recipe) if self.trained else None, version=knet_nb.__version__)
 
 # %% ../../nbs/08f_command.ipynb #7b3c555a
 @patch
@@ -528,10 +529,12 @@ def write_to(self:Cleaning,
     how:str='copy', # How files get to a folder
 )->str: # What has been done
     "The data as `fix` says"
-    d,flagged = self.named_issues(),self.issues().is_issue.to_numpy()
+    s,d = self.samples,self.issues()
     if self.fix=='keep': return f"{to} is not written, since no label is changed: decide in report.html (--apply), or say --fix suggest"
-    labels = d[['given']].assign(label=d.suggested.where(flagged&(self.fix=='suggest'), d.given), dropped=flagged&(self.fix=='drop'))
-    return f"{to}: {counted(write_corrected(self.samples, labels, to, how), 'sample')}"
+    new,left = fixed_codes(s.labels, d.suggested.to_numpy(), d.is_issue.to_numpy(), self.fix)
+    names = np.asarray(s.classes, object)
+    labels = pd.DataFrame(dict(label=names[new], given=names[s.labels], dropped=~left))
+    return f"{to}: {counted(write_corrected(s, labels, to, how), 'sample')}"
 
 # %% ../../nbs/08f_command.ipynb #8f8db578
 def main(

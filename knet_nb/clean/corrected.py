@@ -28,8 +28,8 @@ def apply_decisions(
     if not Path(path).is_file(): raise FileNotFoundError(f"no such file of decisions: {path}")
     s = samples
     d = Decisions(s.labels, s.classes, path, s.ids.get('path'), s.by_file, more_names=True)
-    names,kind = np.array(list(d.code), object),np.array(kinds, object)[d.kind]
-    return pd.DataFrame(dict(label=names[d.label], given=names[s.labels], decision=kind, dropped=kind=='drop'))
+    kind = np.array(kinds, object)[d.kind]
+    return pd.DataFrame(dict(label=d.names[d.label], given=d.names[s.labels], decision=kind, dropped=kind=='drop'))
 
 def describe_decisions(
     labels:pd.DataFrame, # Of `apply_decisions`
@@ -55,14 +55,16 @@ def new_places(
     labels:list, # (n,) labels that they have now
 )->list: # Relative paths, all different
     "Where each file goes. Raises `ValueError` for a class that can be no folder"
-    taken,res = set(),[]
-    for name,old,new in zip(map(Path, names), given, labels):
-        inside = Path(*name.parts[1:]) if name.parts[0]==str(old) else Path(name.name)
-        to = place = Path(folder_name(new))/inside
+    names,given,labels = list(map(Path, names)),list(given),list(labels)
+    taken,res = set(),[None]*len(names)
+    for j in sorted(range(len(names)), key=lambda j: given[j]!=labels[j]): # what stays keeps its name
+        name = names[j]
+        inside = Path(*name.parts[1:]) if name.parts[0]==str(given[j]) else Path(name.name)
+        to = place = Path(folder_name(labels[j]))/inside
         for i in itertools.count(2):
-            if to not in taken: break
+            if (key := str(to).casefold()) not in taken: break # to some disks a.png and A.png are one file
             to = place.with_name(f'{place.stem}-{i}{place.suffix}')
-        taken.add(to); res.append(to)
+        taken.add(key); res[j] = to
     return res
 
 # %% ../../nbs/08e_corrected.ipynb #08ec0016

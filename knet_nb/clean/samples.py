@@ -6,7 +6,7 @@ Docs: https://knet-nb.github.io/knet_nb/samples.html.md"""
 
 # %% auto #0
 __all__ = ['fixes', 'Samples', 'are_photos', 'decode_images', 'class_root', 'read_folder', 'read_table', 'read_arrays',
-           'check_data', 'read_samples', 'fix_labels', 'mark_column', 'relabel']
+           'check_data', 'read_samples', 'fixed_codes', 'fix_labels', 'mark_column', 'relabel']
 
 # %% ../../nbs/08b_samples.ipynb #3c8541e4
 from contextlib import suppress
@@ -183,6 +183,7 @@ def read_folder(
     path, # root/CLASS/*.png, or root/train/CLASS/*.png
     size:int=None, # Resize images to size x size (default: only if they differ or are large)
     skip_broken:bool=False, # Leave out images that cannot be decoded?
+    labels_only:bool=False, # Are the images themselves not wanted?
 )->Samples:
     "Images in class folders, by path. Raises `FileNotFoundError` without any, `ValueError` for broken ones"
     path = Path(path)
@@ -195,7 +196,9 @@ def read_folder(
     s = Samples(path, ids, y.numpy(), classes, np.arange(len(y)), images=names)
     if root!=path: s.notes.append(f"Only the part {root.name}/ was looked at")
     s.notes += left_out
-    return _note_names(_learn_from_images(_check_classes(s), files, size, skip_broken))
+    _check_classes(s)
+    if not labels_only: _learn_from_images(s, files, size, skip_broken)
+    return _note_names(s)
 
 # %% ../../nbs/08b_samples.ipynb #b3c77e32
 def _name_by_path(s, cells):
@@ -303,7 +306,7 @@ def read_samples(
     size:int=None, # Resize images to size x size
     skip_broken:bool=False, # Leave out images that cannot be decoded?
     allow_outside:bool=False, # May image paths in a table lead out of its folder?
-    labels_only:bool=False, # Are no features of a table wanted?
+    labels_only:bool=False, # Are neither features of a table nor the images of a folder wanted?
 )->Samples:
     "Samples of a folder, a table or arrays. Raises `FileNotFoundError` and `ValueError` saying what is wrong"
     path,columns = check_data(data),dict(label=label, features=features, embedding=embedding, image=image, text=text)
@@ -311,12 +314,23 @@ def read_samples(
     if not path.is_dir() and kind in ('.csv','.parquet'):
         return read_table(path, **columns, size=size, skip_broken=skip_broken, allow_outside=allow_outside, labels_only=labels_only)
     named = first(n for n,v in columns.items() if v is not None and (n,kind)!=('label','.npy'))
-    if named is None: return read_folder(path, size, skip_broken) if path.is_dir() else read_arrays(path, label)
+    if named is None and path.is_dir(): return read_folder(path, size, skip_broken, labels_only and not skip_broken)
+    if named is None: return read_arrays(path, label)
     what = "a folder: its labels are its subfolders" if path.is_dir() else "a file of arrays"
     raise ValueError(f"{named}= (--{named}) names a column of a table, {path} is {what}")
 
 # %% ../../nbs/08b_samples.ipynb #65f20595
 fixes = 'suggest','drop','keep'
+
+def fixed_codes(
+    labels:np.ndarray, # (n,) class numbers
+    suggested:np.ndarray, # (n,) the same, suggested
+    flagged:np.ndarray, # (n,) bool
+    fix:str, # One of `fixes`
+)->tuple: # (n,) class numbers, and (n,) bool: what stays
+    "What a fix makes of labels. Raises `ValueError` for an unknown one"
+    if fix not in fixes: raise ValueError(f"unknown fix {fix!r}: known are {', '.join(fixes)}")
+    return (np.where(flagged, suggested, labels) if fix=='suggest' else labels),(~flagged if fix=='drop' else np.ones(len(labels), bool))
 
 def fix_labels(
     samples:Samples, # What was read
@@ -325,9 +339,7 @@ def fix_labels(
     fix:str='suggest', # suggest: take the suggested label; drop: leave it out; keep: mark it in a column `is_issue`
 ): # A frame, or a pyarrow table if the samples came from one
     "The samples' table, or for a folder and for arrays names and labels, with the flagged labels fixed"
-    if fix not in fixes: raise ValueError(f"unknown fix {fix!r}: known are {', '.join(fixes)}")
-    new = np.where(flagged, suggested, samples.labels) if fix=='suggest' else samples.labels
-    left = ~flagged if fix=='drop' else np.ones(len(samples), bool)
+    new,left = fixed_codes(samples.labels, suggested, flagged, fix)
     return relabel(samples, new, left, mark=flagged if fix=='keep' else None)
 
 # %% ../../nbs/08b_samples.ipynb #52e5ac4a
