@@ -519,12 +519,24 @@ def local_path(
         if (p := first(p for p in (r/f'{name}.npz', d/f'{name}.npz') if p.exists())): return p
 
 # %% ../nbs/00g_data.ipynb #91104b9f
+_fashion_url = 'https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/' # torchvision's has no https
+
+def _addresses(name, tv):
+    "Two addresses of each file, that with https first, its place and its md5 sum as torchvision knows them"
+    if name=='svhn':
+        files = [tv.SVHN.split_list[s] for s in ('train','test')]
+        return [((url.replace('http:', 'https:'),url),Path(f),md5) for url,f,md5 in files]
+    old,raw = tv.FashionMNIST.mirrors[0],Path('FashionMNIST/raw')
+    return [((_fashion_url+f,old+f),raw/f,md5) for f,md5 in tv.FashionMNIST.resources]
+
 def _fetch(name, d):
     "Let torchvision download a set into a folder; it compares md5 sums"
     import torchvision.datasets as tv
-    if name=='cifar10': tv.CIFAR10(d, download=True)
-    elif name=='svhn': [tv.SVHN(d, split=s, download=True) for s in ('train','test')]
-    else: tv.FashionMNIST(d, download=True)
+    from torchvision.datasets.utils import download_url
+    if name=='cifar10': return tv.CIFAR10(d, download=True) # over https
+    for (safe,plain),f,md5 in _addresses(name, tv):
+        try: download_url(safe, d/f.parent, f.name, md5)
+        except (OSError,RuntimeError): download_url(plain, d/f.parent, f.name, md5)
 
 def _download(name):
     "The marker of torchvision's copy, which is fetched. Raises `ConnectionError` without a network"
@@ -532,7 +544,7 @@ def _download(name):
     d.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix=f'.{name}-', dir=d) as tmp: # what breaks off leaves nothing
-            _fetch(name, tmp)
+            _fetch(name, Path(tmp))
             for p in sorted(Path(tmp).iterdir()): _take_place(p, d/p.name)
     except (OSError,RuntimeError) as e:
         raise ConnectionError(f"{name} is not in a local root and could not be downloaded ({e}). Is there a network? "

@@ -255,12 +255,19 @@ def test_a_download_that_broke_off(monkeypatch):
     import knet_nb.data as data,torchvision.datasets as tv
     from scipy.io import savemat
     r = np.random.default_rng(0)
-    def part(d, s): savemat(Path(d)/f'{s}_32x32.mat', dict(X=r.integers(0, 256, (32,32,3,40)).astype(np.uint8), y=np.arange(40)[:,None]%10+1))
-    def breaks(d, split, download): (Path(d)/f'{split}_32x32.mat').write_bytes(b'half'); raise RuntimeError('the connection was lost')
-    monkeypatch.setattr(tv, 'SVHN', breaks)
+    tried,utils = [],tv.utils
+    def part(url, d, name, md5):
+        tried.append((url,md5))
+        savemat(Path(d)/name, dict(X=r.integers(0, 256, (32,32,3,40)).astype(np.uint8), y=np.arange(40)[:,None]%10+1))
+    def breaks(url, d, name, md5): tried.append((url,md5)); (Path(d)/name).write_bytes(b'half'); raise RuntimeError('the connection was lost')
+    monkeypatch.setattr(utils, 'download_url', breaks)
     for _ in range(2):
         with pytest.raises(ConnectionError, match='svhn is not in a local root and could not be downloaded .the connection was lost'): load_data('svhn')
     assert not list((Path(os.environ['KNET_CACHE'])/'downloads').iterdir())
-    monkeypatch.setattr(tv, 'SVHN', lambda d, split, download: part(d, split))
+    (safe,md5),(plain,same) = tried[:2] # over https first; without it the md5 sum alone has to do
+    assert (safe,md5)==('https'+plain.removeprefix('http'),same) and md5==tv.SVHN.split_list['train'][2]
+    monkeypatch.setattr(utils, 'download_url', part)
     assert len(load_data('svhn').x_train)==40
     assert sorted(p.name for p in (Path(os.environ['KNET_CACHE'])/'downloads').iterdir())==['test_32x32.mat','train_32x32.mat']
+    found = data._addresses('fashion_mnist', tv)
+    assert len(found)==4 and all(safe.startswith('https://') and len(md5)==32 and f.parent.name=='raw' for (safe,_),f,md5 in found)
