@@ -39,9 +39,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]/'tests')) # the pretr
 directed = [('pairflip',.3), ('semantic',.3), ('semantic',.45), ('random_asymmetric',.3)]
 noises = [('none',0.), ('uniform',.2), ('uniform',.4), ('uniform',.8), *directed, ('pdn',.4)]
 human = [('cifar10n_'+k,0.) for k in ('aggre','random1','worse')]
-tables = [('none',0.), ('uniform',.2), ('uniform',.4), ('random_asymmetric',.3), ('pdn',.4)]
-sets = dict(breast_cancer=tables, wine=[*tables,('pairflip',.3)], digits=noises, trashnet=noises, svhn=noises, cifar10=[*noises,*human])
-rubbish = {0:3, 1:4, 4:1, 2:4} # cardboard is taken for paper, glass and plastic for each other, metal for plastic
+tables = [('none',0.), ('uniform',.2), ('uniform',.4), ('pdn',.4)]
+sets = dict(breast_cancer=[*tables,('semantic',.3)], wine=[*tables,('random_asymmetric',.3),('pairflip',.3)], digits=noises, trashnet=noises, svhn=noises, cifar10=[*noises,*human])
+maps = dict( # which classes are taken for others
+    trashnet={0:3, 1:4, 4:1, 2:4}, # cardboard for paper, glass and plastic for each other, metal for plastic
+    breast_cancer={0:1}) # malignant for benign
 
 def root(name): return next(r/name for r in data_roots() if (r/name).exists())
 
@@ -81,8 +83,8 @@ def a_set(name):
 
 def noisy(name, noise, rate, x, y, seed):
     if noise in dict(human): return cifar10n_labels(noise[9:]).labels.numpy()[cifar_rows()]
-    if noise=='semantic' and name=='trashnet': return corrupt(y, semantic_noise(rubbish, rate, 6), seed=seed).labels.numpy()
     ys,L = torch.as_tensor(y),int(y.max())+1
+    if noise=='semantic' and name in maps: return corrupt(y, semantic_noise(maps[name], rate, L), seed=seed).labels.numpy()
     data = LabeledData(torch.as_tensor(x), ys, torch.as_tensor(x[:1]), ys[:1], range(L), name=name)
     return make_noise(noise, data, rate, seed).labels.numpy()
 
