@@ -8,7 +8,7 @@ Photos are seen through EfficientNet-Lite0 (ImageNet, from PyPI) at 224 pixels, 
 digits are their pixels, tables their standardised columns. All methods get the same features and the same noisy labels; the true ones are
 used to judge only. Rows (set, noise, seed, method) go to results/frozen/results.csv: AUROC and average precision of the ranking, F1 of what
 is flagged, the share of right suggestions among the labels that are flagged and wrong, the share of wrong labels before and after all
-suggestions are accepted, test accuracy on true labels, seconds. `python benchmarks/frozen.py --errors` ranks the test set of CIFAR-10 by its own labels
+suggestions are accepted, test accuracy on true labels, seconds (one thread, beside other work); of kNet the estimated share of wrong labels and its interval. `python benchmarks/frozen.py --errors` ranks the test set of CIFAR-10 by its own labels
 instead, and compares with what people said (results/frozen/errors.csv). What is there is not run again."""
 import json,sys
 from functools import lru_cache
@@ -97,7 +97,9 @@ def plain(y, p):
 
 def by_knet(x, y, xt, seed, metric, L, noise='estimate'):
     m = KNetClassifier(metric=metric, noise=noise, random_state=seed, device='cpu').fit(x, y)
-    return m.label_issues_,m.predict(xt)
+    d = m.label_issues_
+    if noise: d.attrs |= dict(zip(('noise_rate','low','high'), (m.noise_rate_,*m.noise_rate_interval_)))
+    return d,m.predict(xt)
 
 def by_votes(x, y, xt, seed, metric, L, weighted=False):
     "Votes at a k chosen by leave-one-out; weighted: by the share of each neighbour's own neighbours that agree with its label"
@@ -145,7 +147,7 @@ methods = {
 def judge(found, y, true, test, true_test):
     d,pred = found
     m = judged(d, y, true) if (y!=true).any() else dict(flagged=d.is_issue.mean(), wrong=0., accepted=(np.where(d.is_issue, d.suggested, y)==true).mean())
-    return m|dict(after=1-m.pop('accepted'), accuracy=np.nan if pred is None else (pred==true_test).mean())
+    return m|d.attrs|dict(after=1-m.pop('accepted'), accuracy=np.nan if pred is None else (pred==true_test).mean())
 
 def people():
     "What people said of the test images of CIFAR-10: share of answers that are the given label, and errors that a majority of five confirmed"

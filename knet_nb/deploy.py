@@ -25,6 +25,7 @@ from .features import image_features,plain_loader
 from .backbones import backbones,mlp
 from .neighbors import choose_k,nearest,neighbor_labels,with_self
 from .knet import KNet,fit_knet
+from .transition import estimate_transition
 from .classifier import KNetClassifier
 
 # %% ../nbs/08a_deploy.ipynb #f58e6eac
@@ -158,9 +159,9 @@ def forward(self:DeployedKNet,
     x:Tensor, # (b, *shape) samples
     k=None, # An int, or an int tensor () or (b,) (default: `self.k`)
 )->Tensor: # (b, L) float32, rows sum to 1
-    "Distribution of the labels among the k nearest training samples"
+    "Distribution of the labels among the k nearest training samples; if kNet has a `transition`, of the true classes"
     k = self.k if k is None else self._check_k(k)
-    return self.knet(self.features(self.prepare(x)), k).softmax(-1)
+    return self.knet.true_classes(self.knet(self.features(self.prepare(x)), k).softmax(-1))
 
 # %% ../nbs/08a_deploy.ipynb #4dbd8201
 @patch(as_prop=True)
@@ -298,8 +299,9 @@ def _of_part(labels, ds):
     return labels if labels is None or rows is None or len(labels)!=len(ds.dataset) else np.asarray(labels)[rows]
 
 # %% ../nbs/08a_deploy.ipynb #dcecd9b2
-def _fit(feats, y, n_classes, k, k_max, metric, include_self, device, progress, **kwargs):
+def _fit(feats, y, n_classes, k, k_max, metric, include_self, noise, device, progress, **kwargs):
     "kNet of features and labels, and k, chosen if there is none"
+    if noise not in (None,'estimate'): raise ValueError(f"noise must be 'estimate' or None, got {noise!r}")
     most = len(y)-1+include_self
     if k_max>most: warn(f"k_max is lowered from {k_max} to {most}, as {len(y)} samples have no more neighbours")
     k_max = min(k_max, most)
@@ -308,7 +310,9 @@ def _fit(feats, y, n_classes, k, k_max, metric, include_self, device, progress, 
     nl = neighbor_labels(ids, y)
     if k is None: k = choose_k(nl, y, n_classes)
     if include_self: nl = with_self(nl, y)[:,:k_max]
-    return fit_knet(feats, n_classes=n_classes, nbr_labels=nl, device=device, progress=progress, **kwargs),k
+    knet = fit_knet(feats, n_classes=n_classes, nbr_labels=nl, device=device, progress=progress, **kwargs)
+    if noise and n_classes>1: knet.transition = estimate_transition(y, knet.predict_proba(feats, k)).tensor()
+    return knet,k
 
 # %% ../nbs/08a_deploy.ipynb #b03828d2
 @patch
@@ -323,6 +327,7 @@ def to_knet(self:Learner,
     classes:list=None, # Class names (default: the vocab of the DataLoaders)
     metric:str='euclidean', # Of the neighbours: 'euclidean' or 'cosine'
     include_self:bool=False, # Is a sample its own nearest neighbour?
+    noise:str='estimate', # Predict the true class, by an estimate of which classes are confused; None: the votes
     seed:int=0, # Of kNet's training
     progress:bool=False, # Show progress bars?
     **kwargs
@@ -333,7 +338,7 @@ def to_knet(self:Learner,
     with no_random(seed),(plain_loader(self.dls) if dl is None else nullcontext(dl)) as dl:
         xb,feats,y,classes,norm = _read(self, dl, labels, layer, normalize, classes, progress)
         device = next(self.model.parameters()).device
-        knet,k = _fit(feats, y, len(classes), k, k_max, metric, include_self, device, progress, seed=seed, **kwargs)
+        knet,k = _fit(feats, y, len(classes), k, k_max, metric, include_self, noise, device, progress, seed=seed, **kwargs)
         net = feature_net(self.model, xb.to(device), layer).cpu()
         return DeployedKNet(net, knet, classes, k=k, **dict(shape=xb.shape[1:])|norm)
 
@@ -407,7 +412,7 @@ def predict_proba(self:DeployedKNet,
     ks=None, # A k or a list of ks in [1, k_max] (default: `self.k`)
     bs:int=256, # Images per step
 )->Tensor: # (n, len(ks), L) float32 distributions on the CPU; (n, L) for a single k
-    "Distribution of the labels among the k nearest training samples, for every k asked for"
+    "As `forward`, for every k asked for"
     ks = [self._check_k(k) for k in ks] if is_listy(ks) else self._check_k(ifnone(ks, self.k))
     training = self.training
     self.eval()
@@ -452,6 +457,7 @@ def to_knet(self:Extractor,
     folder='.', # What relative paths are relative to
     metric:str=None, # Of the neighbours (default: the extractor's)
     include_self:bool=False, # Is a sample its own nearest neighbour?
+    noise:str='estimate', # Predict the true class, by an estimate of which classes are confused; None: the votes
     seed:int=0, # Of kNet's training
     device=None, # Default: fastai's `default_device()`
     progress:bool=False, # Show progress bars?
@@ -464,7 +470,7 @@ def to_knet(self:Extractor,
     feats = image_features(images, self, folder, device=device, progress=progress)
     how = self.metric if metric is None else metric
     with no_random(seed):
-        knet,k = _fit(feats, y, len(classes), k, k_max, how, include_self, device, progress, seed=seed, **kwargs)
+        knet,k = _fit(feats, y, len(classes), k, k_max, how, include_self, noise, device, progress, seed=seed, **kwargs)
     return deploy_extractor(self, knet, classes, k)
 
 # %% ../nbs/08a_deploy.ipynb #3f5dfe38
@@ -615,5 +621,5 @@ def _check_same(m, a, p, name):
 def _rounding(m, x, k=None):
     "By how much the module's probabilities differ from those on features in double precision"
     exact = deepcopy(m.features).double()(m.prepare(x).double()).float()
-    at = lambda f: m.knet(f, m.k if k is None else m._check_k(k)).softmax(-1)
+    at = lambda f: m.knet.true_classes(m.knet(f, m.k if k is None else m._check_k(k)).softmax(-1))
     return (at(m.features(m.prepare(x)))-at(exact)).abs().max().item()

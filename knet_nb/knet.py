@@ -17,6 +17,7 @@ from .checks import (as_tensor,check_features,check_k,check_ks,check_labels,chec
 from .messages import can_see_bars,some_of
 from .loaders import TensorDL,TensorDataLoaders,TensorItems,channel_stats
 from .neighbors import check_vote_weights,nearest,neighbor_labels,vote_targets
+from .transition import clean_probs
 from fastai.callback.schedule import *
 
 # %% ../nbs/05_knet.ipynb #a5ee5fdf
@@ -39,6 +40,7 @@ class KNet(nn.Module):
         if h: self.fc1,self.bn = nn.Linear(d+1, h),nn.BatchNorm1d(h)
         self.fc2 = nn.Linear(h or d+1, n_classes)
         self.register_buffer('mean', torch.zeros(d)); self.register_buffer('std', torch.ones(d))
+        self.register_buffer('transition', None) # (L, L) float32: what labels each class is given, if that is known
 
 def _width(hidden, d):
     if hidden is None: return max(16, d//16)
@@ -201,6 +203,21 @@ def _check_converged(learn, lr):
         return
     raise ValueError(f"kNet's training diverged (loss {loss:.3g}) at lr={lr}: choose a smaller rate")
 
+# %% ../nbs/05_knet.ipynb #7a100002
+@patch
+def true_classes(self:KNet,
+    p:Tensor, # (b, L) distributions of the given labels, as `forward(...).softmax(-1)`
+)->Tensor: # (b, L)
+    "The same of the true classes, if there is a `transition`"
+    return p if self.transition is None else clean_probs(p, self.transition)
+
+@patch
+def _load_from_state_dict(self:KNet, state_dict, prefix, *args):
+    "A file may have a transition, or none"
+    T = state_dict.get(prefix+'transition')
+    self.transition = None if T is None else torch.empty_like(T)
+    nn.Module._load_from_state_dict(self, state_dict, prefix, *args)
+
 # %% ../nbs/05_knet.ipynb #a8f12ab4
 @patch
 @torch.no_grad()
@@ -209,7 +226,9 @@ def predict_proba(self:KNet,
     ks=None, # A k or a list of ks in [1, k_max] (default: `default_k`, that is `k` if it is set, else `fixed_k` or k_max)
     bs:int=65536, # Rows per step; bounds the memory
 )->Tensor: # (n, len(ks), L) float32 distributions on the CPU; (n, L) for a single k
-    "Distribution of the labels among the k nearest neighbours, for every k asked for. Raises `ValueError` for bad features"
+    """Distribution of the labels among the k nearest neighbours, for every k asked for; with a `transition`, of the true classes
+
+    Raises `ValueError` for bad features"""
     single = np.ndim(ks)==0
     ks,x = check_ks(ifnone(ks, self.default_k), self.k_max),check_features(self._in_order(x))
     if x.shape[1:]!=(self.d,):
@@ -234,7 +253,7 @@ def _in_order(self:KNet, x):
 def _proba(self:KNet, x, ks):
     "(b, len(ks), L) of a block of rows"
     b = x.to(self.mean.device).float()
-    p = torch.stack([self(b,k).softmax(-1) for k in ks], 1).cpu()
+    p = torch.stack([self.true_classes(self(b,k).softmax(-1)) for k in ks], 1).cpu()
     bad = ~p.isfinite().flatten(1).all(1)
     if not bad.any(): return p
     v = x[bad.nonzero()[0].item()]
@@ -247,7 +266,7 @@ def predict(self:KNet,
     x, # (n, d) features
     ks=None, # As for `predict_proba`
 )->Tensor: # (n, len(ks)) int64 classes; (n,) for a single k
-    "Most frequent label among the k nearest neighbours, for every k asked for"
+    "Most frequent label among the k nearest neighbours, for every k asked for; with a `transition`, the most probable class"
     return self.predict_proba(x, ks).argmax(-1)
 
 # %% ../nbs/05_knet.ipynb #0a747241

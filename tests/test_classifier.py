@@ -200,7 +200,8 @@ def test_constant_and_equal_features(data):
     dead = np.concatenate([x, np.full((300,2), 5, np.float32)], 1)
     assert tiny(epochs=8).fit(dead, y).score(dead, y)>.8
     m = tiny().fit(np.ones((40,3)), np.arange(40)%4//3) # nothing to tell the classes by: the share of each
-    assert np.abs(m.predict_proba(np.ones((1,3)))-[.75,.25]).max()<.1
+    assert np.abs(m.pred_probs_-[.75,.25]).max()<.1 and m.predict(np.ones((1,3)))==0
+    assert np.abs(tiny(noise=None).fit(np.ones((40,3)), np.arange(40)%4//3).predict_proba(np.ones((1,3)))-[.75,.25]).max()<.1
 
 @st.composite
 def sets(draw):

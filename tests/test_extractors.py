@@ -189,8 +189,9 @@ def test_deployed_with_its_network(offline):
             with pytest.raises(ValueError, match='body='): DeployedKNet.load(path)
         net = DeployedKNet.load(path, body)
         files = [Path('photos')/p for p in d.path]
+        assert (net.predict(files)==d.suggested).mean()>.8
+        net.knet.transition = None # votes, as in the report
         np.testing.assert_allclose(net.predict_proba(files).max(1).values, d.p_suggested, atol=5e-3)
-        assert (net.predict(files[:5])==d.suggested[:5]).all()
     e = pretrained('torchvision:mobilenet_v3_small', 'm.pth')
     made = e.to_knet(files, list(d.given))
     made.export('made.onnx') # is compared with the module when it is written
