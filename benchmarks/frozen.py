@@ -147,7 +147,8 @@ methods = {
 def judge(found, y, true, test, true_test):
     d,pred = found
     m = judged(d, y, true) if (y!=true).any() else dict(flagged=d.is_issue.mean(), wrong=0., accepted=(np.where(d.is_issue, d.suggested, y)==true).mean())
-    return m|d.attrs|dict(after=1-m.pop('accepted'), accuracy=np.nan if pred is None else (pred==true_test).mean())
+    after = 1-m.pop('accepted')
+    return m|d.attrs|dict(after=after, accuracy=np.nan if pred is None else (pred==true_test).mean())
 
 def people():
     "What people said of the test images of CIFAR-10: share of answers that are the given label, and errors that a majority of five confirmed"
