@@ -9,7 +9,7 @@ digits are their pixels, tables their standardised columns. All methods get the 
 used to judge only. Rows (set, noise, seed, method) go to results/frozen/results.csv: AUROC and average precision of the ranking, F1 of what
 is flagged, the share of right suggestions among the labels that are flagged and wrong, the share of wrong labels before and after all
 suggestions are accepted, test accuracy on true labels, seconds (one thread, beside other work); of kNet the estimated share of wrong labels and its interval. `python benchmarks/frozen.py --errors` ranks the test set of CIFAR-10 by its own labels
-instead, and compares with what people said (results/frozen/errors.csv). What is there is not run again."""
+instead, and compares with what people said (errors.csv); `--annotators` asks what is made of three people's labels (annotators.csv). What is there is not run again."""
 import json,sys
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold,cross_val_predict,train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler,scale
+from knet_nb.annotators import dawid_skene,majority_vote,read_answers
 from knet_nb.classifier import KNetClassifier,label_issues
 from knet_nb.commands import ints
 from knet_nb.data import LabeledData,data_roots,load_data
@@ -171,17 +172,38 @@ def real_errors(path):
         print(rows[-1], flush=True)
     write_rows(pd.DataFrame(rows), path)
 
+def annotated(path, seeds):
+    "Three labels for each of 10,000 images (CIFAR-10N, by different people in each column): which one is right?"
+    from cleanlab.multiannotator import get_label_quality_multiannotator
+    x,_,true,_,metric = a_set('cifar10')
+    said = pd.DataFrame({f'random{i}':cifar10n_labels(f'random{i}').labels.numpy()[cifar_rows()] for i in (1,2,3)})
+    def crowdlab(seed):
+        p = out_of_sample(x, majority_vote(read_answers(said), seed), seed)
+        return get_label_quality_multiannotator(said, p, verbose=False)['label_quality'].consensus_label.to_numpy()
+    def of_features(seed): return KNetClassifier(metric=metric, random_state=seed, device='cpu').fit_annotators(x, said).best_labels_
+    ways = {'one of them':lambda seed: said[f'random{seed%3+1}'].to_numpy(), 'majority':lambda seed: majority_vote(read_answers(said), seed),
+            'Dawid and Skene':lambda seed: dawid_skene(read_answers(said))[0].argmax(1), 'cleanlab CROWDLAB':crowdlab, 'kNet':of_features}
+    rows = []
+    for name,f in ways.items():
+        for seed in seeds:
+            seconds,best = clock(lambda: f(seed))
+            rows.append(dict(data='cifar10', method=name, seed=seed, n=len(true), accuracy=(best==true).mean(), seconds=seconds)|environment())
+            print(rows[-1], flush=True)
+    write_rows(pd.DataFrame(rows), path)
+
 @call_parse
 def main(
     seeds:str='0,1,2', # Seeds of noise and method; human labels have one, and vary the method
     only:str=None, # Only sets and noises with these words, such as trashnet,pairflip
     names:str='', # Only these methods, separated by '; '
     errors:bool=False, # Rank the test set of CIFAR-10 instead
+    annotators:bool=False, # Compare what is made of three people's labels instead
     out:str=None, # Folder (default: results/frozen)
 ):
     folder = results_folder('frozen', out)
     folder.mkdir(parents=True, exist_ok=True)
     if errors: return real_errors(folder/'errors.csv')
+    if annotators: return annotated(folder/'annotators.csv', ints(seeds, 'seeds'))
     rows,words = read_rows(path := folder/'results.csv'),set(filter(None, (only or '').split(',')))
     for name,noise,rate,seed in [(s,*n,i) for s,ns in sets.items() for n in ns for i in ints(seeds, 'seeds')]:
         what = dict(data=name, noise=noise, rate=rate, seed=seed)

@@ -22,6 +22,7 @@ from .checks import (as_numpy,check_distributions,check_features,check_k,check_l
     check_missing,dense,encode_labels,label_array)
 from .neighbors import choose_k,nearest,nearest_ivf,neighbor_labels,vote_weights,with_self
 from .transition import Transition,clean_probs,confusions,estimate_transition,noise_rate,right_probs
+from .annotators import combine,dawid_skene,majority_vote,rank_annotators,read_answers
 from .knet import default_bs,fit_knet,knet_losses
 
 # %% ../nbs/08_classifier.ipynb #b84fbd65
@@ -413,16 +414,54 @@ def worth_taking(
                 "many flags may be false alarms")
     return ''
 
+# %% ../nbs/08_classifier.ipynb #8a100003
+@patch
+def fit_annotators(self:KNetClassifier,
+    X, # (n, d) features: array, memmap, DataFrame or tensor
+    annotations, # (n, m) labels with gaps; or a frame of `sample` (row, or name in the index of X), `annotator`, `label`
+):
+    """Find the best labels, rate the annotators, and fit to these labels. Raises `ValueError` as `fit` and `read_answers` do
+
+    Sets `label_probs_` (n, L), `best_labels_`, `annotators_` (a frame, best first) and, as `fit`, `label_issues_`"""
+    index = X.index if isinstance(X, pd.DataFrame) else None
+    a = read_answers(annotations, len(X), index)
+    names = np.asarray(a.classes)
+    first_guess = dawid_skene(a)[0].argmax(1)
+    self.fit(X, names[first_guess])
+    prior = np.full((a.n,len(names)), 1e-6, np.float64)
+    prior[:,pd.Index(names).get_indexer(self.classes_)] += self.pred_probs_ if self._transition is None else self._estimate()[0]
+    q,self.matrices_,self.trust_ = combine(a, prior/prior.sum(1, keepdims=True))
+    self.label_probs_,self.best_labels_ = q,names[q.argmax(1)]
+    self.annotators_ = rank_annotators(self.matrices_, q)
+    self.label_issues_ = _issues_of_answers(a, q, names, index)
+    return self
+
+def _issues_of_answers(a, q, names, index):
+    "As `label_issues`: the majority's labels, rated by the distributions of the true ones; and how many agree with them"
+    y,best = majority_vote(a),q.argmax(1)
+    n,(_,other) = np.arange(a.n),_best_other(q, y)
+    cols = names[y],names[best],q[n,y],q[n,best],q[n,y]/(q[n,y]+other),best!=y
+    asked,agree = np.bincount(a.sample, minlength=a.n),np.bincount(a.sample, a.label==y[a.sample], a.n)
+    d = pd.DataFrame(dict(zip(issue_cols, cols)), index=index)
+    return d.assign(answers=asked, agree=agree.astype(int))
+
 # %% ../nbs/08_classifier.ipynb #dc52bddf
 @delegates(KNetClassifier)
 def find_label_issues(
     X, # (n, d) features: array, memmap, DataFrame or tensor
-    y, # (n,) labels of any kind, partly wrong
+    y=None, # (n,) labels of any kind, partly wrong
     sample_weight=None, # (n,) how much each label's vote counts
+    annotators=None, # Or labels of several people, as `KNetClassifier.fit_annotators` takes them
     **kwargs
 )->pd.DataFrame: # As `KNetClassifier.label_issues_`: one row per sample, in the order of X
     "Which labels are wrong, and what should they be?"
-    return KNetClassifier(**kwargs).fit(X, y, sample_weight).label_issues_
+    m = KNetClassifier(**kwargs)
+    if annotators is None:
+        if y is None: raise ValueError("give the labels y, or annotators=, the labels of several people")
+        return m.fit(X, y, sample_weight).label_issues_
+    if y is not None or sample_weight is not None:
+        raise ValueError("with annotators= there is neither y nor sample_weight: the labels are theirs, and their weights are found")
+    return m.fit_annotators(X, annotators).label_issues_
 
 # %% ../nbs/08_classifier.ipynb #638c5bb7
 def knn_graph(

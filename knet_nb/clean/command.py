@@ -25,7 +25,7 @@ from ..features import is_extractor,pretrained,text_features
 from ..training import ResumableFit,SayEpochs,quiet
 from ..backbones import backbones,get_recipe,make_backbone,mlp,preliminary_learner
 from ..knet import KNet
-from ..classifier import KNetClassifier,issue_cols,noise_estimate,worth_taking
+from ..classifier import KNetClassifier,issue_cols,worth_taking
 from ..deploy import DeployedKNet,deploy_extractor,feature_net
 from .samples import Samples,are_photos,check_data,fix_labels,fixed_codes,fixes,mark_column,read_samples
 from .page import issues_page,review_order
@@ -328,9 +328,12 @@ def rate_labels(self:Cleaning)->Stage:
     key = key_of(rows, self.k_max, self.metric, o.seed, o.device, knet_nb.__version__, rating_version)
     return self.stages.get('issues', key, self._rate)
 
-def _around(clf): # contradictions and outliers
-    pairs = {f'pair_{c}':torch.as_tensor(v.to_numpy(copy=True)) for c,v in clf.contradictions_.items()}
-    return pairs|dict(outlier=torch.as_tensor(clf.outliers_))
+def _around(clf): # contradictions, outliers, and which classes are confused
+    tensors = lambda name,d: {f'{name}_{c}':torch.as_tensor(v.to_numpy(copy=True)) for c,v in d.items()}
+    known = len(clf.classes_)>1
+    seen = tensors('pair', clf.contradictions_)|(tensors('confused', clf.confusions_) if known else {})
+    noise = torch.tensor([clf.noise_rate_,*clf.noise_rate_interval_]) if known else torch.zeros(3)
+    return seen|dict(outlier=torch.as_tensor(clf.outliers_), noise=noise)
 
 @patch
 def _rate(self:Cleaning):
@@ -354,6 +357,18 @@ def issues(self:Cleaning)->pd.DataFrame: # (n, 6), the labels as class numbers
 def contradictions(self:Cleaning)->pd.DataFrame: # `a`, `b` (row numbers) and `distance`
     "Samples at about the same place, under two labels"
     return pd.DataFrame({n:self.rating[f'pair_{n}'].numpy() for n in ('a','b','distance')})
+
+@patch
+def noise_rate(self:Cleaning)->tuple: # rate, low and high, in [0, 1]
+    "Estimated share of wrong labels, and where it lies 19 times of 20"
+    return tuple(self.rating['noise'].tolist())
+
+@patch
+def confusions(self:Cleaning)->pd.DataFrame: # `true`, `given`, `count`, `share`
+    "Which classes were called what, as far as can be estimated"
+    found,names = _weights(self.rating, 'confused_'),np.asarray(self.samples.classes, object)
+    d = pd.DataFrame({n:found[n].numpy() if found else [] for n in ('true','given','count','share')})
+    return d.assign(true=names[d.true.astype(int)], given=names[d.given.astype(int)])
 
 # %% ../../nbs/08f_command.ipynb #3da30f3e
 def _weights(stage, prefix):
@@ -414,7 +429,7 @@ def about(self:Cleaning)->dict:
     s,o,rating = self.samples,self.options,self.rating
     source = self.backbone_name if s.texts is None else self._how_found()
     return dict(data=str(s.path.resolve()), samples=len(s), flagged=int(rating['is_issue'].sum()), classes=s.classes,
-                k=rating['k'], fix=self.fix, noise_estimate=noise_estimate(self.issues()),
+                k=rating['k'], fix=self.fix, noise_rate=self.noise_rate(),
                 label=None if s.source is None else s.label, features=list(s.columns) or source, metric=self.metric,
                 seed=o.seed, warning=self.warning, notes=self.notes, contradictions=self._pairs(),
                 recipe=asdict(self.recipe) if self.trained else None, version=knet_nb.__version__)
@@ -444,7 +459,7 @@ def page(self:Cleaning,
     issues_page(issues, path, images=s.images, values=s.shown, title=f'Label issues: {s.path.name}', classes=s.classes,
                 folder=s.folder, thumbs=o.thumbs, rows=o.rows, notes=self.notes, id=s.ids.columns[-1],
                 pairs=self.contradictions(), outliers=self.rating['outlier'].numpy(), files=s.ids.get('path'), by_file=s.by_file,
-                warning=self.warning, apply=apply)
+                warning=self.warning, apply=apply, noise=self.noise_rate(), confused=self.confusions())
 
 # %% ../../nbs/08f_command.ipynb #ed9ec4fd
 @patch
