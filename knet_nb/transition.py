@@ -21,6 +21,7 @@ class Transition:
     spread:np.ndarray # (L,) share that each label gets besides
     stay:np.ndarray # (L,) share that the true label gets besides
     counts:np.ndarray # (L,) samples that each row rests on
+    plainest:tuple=(1.,0.) # Share of wrong labels among the very surest samples of each class, and its standard error
 
 # %% ../nbs/04a_transition.ipynb #7a000009
 @patch
@@ -55,6 +56,16 @@ def _surest(p):
     d = pd.DataFrame(dict(c=p.argmax(1), p=p.max(1)))
     return (d.groupby('c').p.rank(pct=True, ascending=False, method='min')<=.5).to_numpy(),d.c.to_numpy()
 
+def _plainest(p, y, w):
+    "Share of labels that are not the most probable one among the surest twentieth of each class, at least ten, and its error"
+    d = pd.DataFrame(dict(c=p.argmax(1), p=p.max(1), other=p.argmax(1)!=y, w=w))
+    rank,size = d.groupby('c').p.rank(ascending=False, method='first'),d.groupby('c').w.transform('size')
+    g = d[rank<=(size/20).clip(lower=10)].assign(wrong=d.other*d.w).groupby('c')
+    weight,n = d.groupby('c').w.sum()/d.w.sum(),g.size()
+    share = g.wrong.sum()/g.w.sum()
+    error = (share*(1-share)).clip(lower=.01)/n
+    return float((weight*share).sum()),float((weight**2*error).sum()**.5)
+
 def _directed(k, n):
     "(L,) how far the flips (L, L) of n anchors have a direction: 0 where chance explains it, 1 where it explains nothing"
     L,wrong,size = k.shape[0],k.sum(1),n.clip(min=1)
@@ -76,7 +87,7 @@ def estimate_transition(
     if L<2: raise ValueError("one class cannot be confused with another: pred_probs has one column")
     w = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
     p,y,w = p[w>0],y[w>0],w[w>0]/w[w>0].mean()
-    sure,best = _surest(p)
+    plainest,(sure,best) = _plainest(p, y, w),_surest(p)
     c,o,w = best[sure],y[sure],w[sure]
     n = np.bincount(c, w, minlength=L)
     k = csr_array((w[c!=o], (c[c!=o],o[c!=o])), shape=(L,L))
@@ -84,7 +95,7 @@ def estimate_transition(
     rate = (wrong+20*(wrong.sum()+.5)/(n.sum()+1))/(n+20)
     spread = rate*(1-directed)/(L-1)
     flips = csr_array(k.multiply((rate*directed/wrong.clip(min=1))[:,None]))
-    return Transition(flips, spread, 1-rate-spread, n)
+    return Transition(flips, spread, 1-rate-spread, n, plainest)
 
 # %% ../nbs/04a_transition.ipynb #7a000016
 def _undo(p, given, back, steps):
@@ -125,7 +136,9 @@ def noise_rate(
     rate = float(pi@off)
     by_chance = float((pi**2*(off*(1-off)).clip(min=.01)/T.counts.clip(min=1)).sum())
     half = 2*(by_chance+(.08*rate)**2+.012**2)**.5
-    return rate,max(0., rate-half),min(1., rate+half)
+    low,(surest,error) = rate-half,T.plainest
+    if rate-surest>3*error: low = min(low, surest-2*error) # what looks like noise is overlap, at least in part
+    return rate,max(0., low),min(1., rate+half)
 
 # %% ../nbs/04a_transition.ipynb #7a000020
 def confusions(
