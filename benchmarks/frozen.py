@@ -17,7 +17,6 @@ import numpy as np,pandas as pd,torch
 from fastcore.all import call_parse
 from scipy.stats import spearmanr
 from sklearn import datasets
-from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold,cross_val_predict,train_test_split

@@ -100,7 +100,7 @@ class _Matrices:
     def __init__(self, a:Answers):
         self.a,L = a,len(a.classes)
         self.pair,self.at = np.unique(a.annotator*L+a.label, return_inverse=True)
-        N,who,what = len(a.label),self.pair//L,self.pair%L
+        who,what = self.pair//L,self.pair%L
         group = lambda at,m: csr_array((np.ones(len(at)), (at,np.arange(len(at)))), shape=(m,len(at)))
         self.who,self.what = who,what
         self.by_pair,self.by_sample = group(self.at, len(self.pair)),group(a.sample, a.n)
