@@ -321,7 +321,7 @@ def noise_rate_(self:KNetClassifier)->float: # In [0, 1]
 
 @patch(as_prop=True)
 def noise_rate_interval_(self:KNetClassifier)->tuple: # low and high, in [0, 1]
-    "Where the share of wrong labels lies, 19 times of 20"
+    "Where the share of wrong labels lies; it did in four of five settings of a benchmark"
     return noise_rate(*self._estimate())[1:]
 
 @patch(as_prop=True)

@@ -360,7 +360,7 @@ def contradictions(self:Cleaning)->pd.DataFrame: # `a`, `b` (row numbers) and `d
 
 @patch
 def noise_rate(self:Cleaning)->tuple: # rate, low and high, in [0, 1]
-    "Estimated share of wrong labels, and where it lies 19 times of 20"
+    "Estimated share of wrong labels, and where it lies (`transition.noise_rate`)"
     return tuple(self.rating['noise'].tolist())
 
 @patch
