@@ -2,6 +2,7 @@
 import time
 from pathlib import Path
 import pandas as pd
+from knet_nb.data import data_roots
 from knet_nb.files import atomic_path
 from knet_nb.study.results import environment
 
@@ -11,6 +12,10 @@ def read_rows(path): return pd.read_csv(path) if path.exists() else pd.DataFrame
 
 def write_rows(df, path):
     with atomic_path(path) as tmp: df.to_csv(tmp, index=False)
+
+def data_folder(name):
+    "A folder of data that has to be below `KNET_DATA`"
+    return next(r/name for r in data_roots() if (r/name).exists())
 
 def rows_like(df, **values):
     "Which rows have these values?"

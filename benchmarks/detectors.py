@@ -40,10 +40,15 @@ def by_votes(x, y, L, seed):
     p = votes(nl, choose_k(nl, y, L), L)[:,0].numpy()
     return p,label_issues(y, p)
 
+def logistic(): return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+
+def out_of_sample(x, y, seed):
+    "Probabilities of a logistic regression that has not seen the sample, of five folds"
+    return cross_val_predict(logistic(), x, y, cv=StratifiedKFold(5, shuffle=True, random_state=seed), method='predict_proba')
+
 def by_cleanlab(x, y, L, seed):
     import cleanlab
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    p = cross_val_predict(model, x, y, cv=StratifiedKFold(5, shuffle=True, random_state=seed), method='predict_proba')
+    p = out_of_sample(x, y, seed)
     res = label_issues(y, p)
     return p,res.assign(is_issue=cleanlab.filter.find_label_issues(y, p), score=cleanlab.rank.get_label_quality_scores(y, p),
                         suggested=p.argmax(1))

@@ -18,22 +18,20 @@ from fastcore.all import call_parse
 from scipy.stats import spearmanr
 from sklearn import datasets
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold,cross_val_predict,train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler,scale
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import scale
 from knet_nb.annotators import dawid_skene,majority_vote,read_answers
 from knet_nb.classifier import KNetClassifier,label_issues
 from knet_nb.commands import ints
-from knet_nb.data import LabeledData,data_roots,load_data
+from knet_nb.data import LabeledData,load_data
 from knet_nb.features import image_features
 from knet_nb.clean.samples import read_folder
 from knet_nb.knet import refit_head
 from knet_nb.neighbors import choose_k,nearest,neighbor_labels,votes
 from knet_nb.noise import cifar10n_labels,corrupt,make_noise,semantic_noise
 from knet_nb.study.results import environment
-from common import clock,read_rows,results_folder,rows_like,write_rows
-from detectors import judged
+from common import clock,data_folder,read_rows,results_folder,rows_like,write_rows
+from detectors import judged,logistic,out_of_sample
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]/'tests')) # the pretrained network of the tests
 
 directed = [('pairflip',.3), ('semantic',.3), ('semantic',.45), ('random_asymmetric',.3)]
@@ -44,8 +42,6 @@ sets = dict(breast_cancer=[*tables,('semantic',.3)], wine=[*tables,('random_asym
 maps = dict( # which classes are taken for others
     trashnet={0:3, 1:4, 4:1, 2:4}, # cardboard for paper, glass and plastic for each other, metal for plastic
     breast_cancer={0:1}) # malignant for benign
-
-def root(name): return next(r/name for r in data_roots() if (r/name).exists())
 
 def seen(images, folder='.'): return image_features(images, 'lite:lite0', folder, device='cpu').numpy()
 
@@ -60,10 +56,10 @@ def features(name):
         d,at = load_data(name),cifar_rows()
         return seen(hwc(d.x_train[at])),seen(hwc(d.x_test)),d.y_train[at].numpy(),d.y_test.numpy()
     if name=='svhn':
-        d = load_data(root('svhn_sample'))
+        d = load_data(data_folder('svhn_sample'))
         return seen(hwc(d.x_train)),seen(hwc(d.x_test)),d.y_train.numpy(),d.y_test.numpy()
     if name=='trashnet':
-        s = read_folder(root('trashnet150'))
+        s = read_folder(data_folder('trashnet150'))
         x,y = seen(s.images, s.folder),s.labels
     else:
         x,y = getattr(datasets, f'load_{name}')(return_X_y=True)
@@ -88,8 +84,6 @@ def noisy(name, noise, rate, x, y, seed):
     data = LabeledData(torch.as_tensor(x), ys, torch.as_tensor(x[:1]), ys[:1], range(L), name=name)
     return make_noise(noise, data, rate, seed).labels.numpy()
 
-def model(): return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-
 def plain(y, p):
     "Issues of probabilities: flagged are labels that are not the most probable one, which is suggested"
     best = p.argmax(1)
@@ -111,22 +105,19 @@ def by_votes(x, y, xt, seed, metric, L, weighted=False):
     return plain(y, vote(ids)),vote(at).argmax(1)
 
 def in_sample(x, y, xt, seed, metric, L):
-    m = model().fit(x, y)
+    m = logistic().fit(x, y)
     return plain(y, m.predict_proba(x)),m.predict(xt)
 
 def by_head(x, y, xt, seed, metric, L):
     net = refit_head(x, y, L, hidden=0, seed=seed, device='cpu', progress=False)
     return plain(y, net.predict_proba(x, [1])[:,0].numpy()),net.predict_proba(xt, [1])[:,0].argmax(1).numpy()
 
-def out_of_sample(x, y, seed):
-    return cross_val_predict(model(), x, y, cv=StratifiedKFold(5, shuffle=True, random_state=seed), method='predict_proba')
-
-def by_folds(x, y, xt, seed, metric, L): return plain(y, out_of_sample(x, y, seed)),model().fit(x, y).predict(xt)
+def by_folds(x, y, xt, seed, metric, L): return plain(y, out_of_sample(x, y, seed)),logistic().fit(x, y).predict(xt)
 
 def by_cleanlab(x, y, xt, seed, metric, L):
     "`CleanLearning` as its documentation shows it"
     from cleanlab.classification import CleanLearning
-    m = CleanLearning(model(), seed=seed).fit(x, y)
+    m = CleanLearning(logistic(), seed=seed).fit(x, y)
     d = m.get_label_issues()
     return pd.DataFrame(dict(is_issue=d.is_label_issue, score=d.label_quality, suggested=d.predicted_label)),m.predict(xt)
 
@@ -152,7 +143,7 @@ def judge(found, y, true, test, true_test):
 
 def people():
     "What people said of the test images of CIFAR-10: share of answers that are the given label, and errors that a majority of five confirmed"
-    d = root('real_label_errors')
+    d = data_folder('real_label_errors')
     n,checked = np.load(d/'cifar10h-counts.npy'),json.loads((d/'cifar10_mturk.json').read_text())
     confirmed = [o['id'] for o in checked if max(o['mturk']['guessed'], o['mturk']['neither'])>=3]
     return n/n.sum(1, keepdims=True),np.array(confirmed)

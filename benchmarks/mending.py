@@ -21,10 +21,10 @@ from knet_nb.clean.command import CleanOptions,Cleaning
 from knet_nb.clean.samples import read_samples
 from knet_nb.classifier import noise_estimate
 from knet_nb.commands import ints
-from knet_nb.data import data_roots,load_data
+from knet_nb.data import load_data
 from knet_nb.noise import cifar10n_labels,corrupt,pairflip_noise,uniform_noise
 from knet_nb.study.results import environment
-from common import read_rows,results_folder,rows_like,write_rows
+from common import data_folder,read_rows,results_folder,rows_like,write_rows
 from detectors import by_cleanlab
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]/'tests')) # the pretrained network of the tests
 
@@ -46,7 +46,7 @@ def cifar_rows(n): return np.random.default_rng(n==1200).permutation(50000)[:n]
 
 def stored(data, features, folder):
     "What a person would have: the path, and the true labels' column if it is a table"
-    if data=='trashnet': return next(r/'trashnet150' for r in data_roots() if (r/'trashnet150').exists())
+    if data=='trashnet': return data_folder('trashnet150')
     if data in ('breast_cancer','wine','iris'):
         d = getattr(datasets, f'load_{data}')(as_frame=True).frame
         d.to_csv(path := folder/f'{data}.csv', index=False)
@@ -55,7 +55,7 @@ def stored(data, features, folder):
         d = datasets.load_digits()
         x,y = (d.images*16).clip(0, 255).astype(np.uint8),d.target
     elif data=='svhn2000':
-        d = load_data(next(r/'svhn_sample' for r in data_roots() if (r/'svhn_sample').exists()))
+        d = load_data(data_folder('svhn_sample'))
         x,y = d.x_train[:2000].permute(0,2,3,1).numpy(),d.y_train[:2000].numpy()
     else:
         at = cifar_rows(int(data.removeprefix('cifar')))

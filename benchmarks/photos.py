@@ -17,11 +17,10 @@ from knet_nb.clean.command import CleanOptions,Cleaning
 from knet_nb.clean.samples import read_folder
 from knet_nb.classifier import KNetClassifier
 from knet_nb.commands import ints
-from knet_nb.data import data_roots
 from knet_nb.features import image_features,pretrained
 from knet_nb.noise import corrupt,uniform_noise
 from knet_nb.study.results import environment
-from common import clock,read_rows,results_folder,rows_like,write_rows
+from common import clock,data_folder,read_rows,results_folder,rows_like,write_rows
 from detectors import by_cleanlab,by_votes,judged
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]/'tests')) # the pretrained network of the tests
 
@@ -43,7 +42,7 @@ def main(
 ):
     path = results_folder('photos', out)/'results.csv'
     rows = read_rows(path)
-    s = read_folder(next(r/'trashnet150' for r in data_roots() if (r/'trashnet150').exists()))
+    s = read_folder(data_folder('trashnet150'))
     true,L = s.labels.copy(),len(s.classes)
     e = pretrained('lite:lite0')
     features_s,x = clock(lambda: image_features(s.images, e, s.folder, cache=False, device='cpu').numpy())

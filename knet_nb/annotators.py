@@ -12,7 +12,8 @@ __all__ = ['Answers', 'read_answers', 'answer_shares', 'majority_vote', 'dawid_s
 from dataclasses import dataclass
 from fastai.basics import *
 from scipy.sparse import csr_array
-from .checks import check_distributions,check_lengths,encode_labels
+from scipy.special import softmax
+from .checks import check_distributions,encode_labels
 from .messages import counted,some_of
 
 # %% ../nbs/04b_annotators.ipynb #7b000008
@@ -33,13 +34,14 @@ class Answers:
 def _of_matrix(m):
     d = m if isinstance(m, pd.DataFrame) else pd.DataFrame(np.asarray(m, object) if isinstance(m, (list,tuple)) else np.asarray(m))
     known = d.notna().to_numpy()
-    r,c = np.nonzero(known)
+    c,r = np.nonzero(known.T) # column by column, as the labels are
     labels = np.concatenate([d.iloc[:,j].to_numpy()[known[:,j]] for j in range(d.shape[1])]) if d.shape[1] else []
-    at = np.lexsort([r, c]) # column by column, as the labels are
-    return r[at],c[at],labels,list(d.columns)
+    return r,c,labels,list(d.columns)
 
 def _of_table(d, index):
     d = d.dropna(subset='label')
+    if index is not None and not pd.Index(index).is_unique:
+        raise ValueError("the index of the features names rows twice: reset it, and give row numbers as sample")
     rows = d['sample'].to_numpy() if index is None else pd.Index(index).get_indexer(d['sample'])
     if rows.dtype.kind not in 'iu' or len(rows) and rows.min()<0:
         lost = d['sample'][rows<0].tolist() if rows.dtype.kind in 'iu' else d['sample'].tolist()
@@ -63,7 +65,8 @@ def read_answers(
     if not len(labels): raise ValueError("there is no label in the annotations")
     codes,classes = encode_labels(pd.Series(labels).infer_objects(), classes)
     a = Answers(rows.astype(int), who, codes.numpy(), len(annotations) if not long else int(rows.max())+1, list(classes), names)
-    if n is not None and n!=a.n and (not long or n<a.n): check_lengths(np.empty(n), np.empty(a.n), 'annotations')
+    if n is not None and (n<a.n if long else n!=a.n):
+        raise ValueError(f"the annotations are of {counted(a.n, 'sample')}, the features of {n:,}: they must be of the same ones")
     a.n = ifnone(n, a.n)
     return _check_answers(a)
 
@@ -118,9 +121,17 @@ class _Matrices:
     def said(self): return np.log(self.T)[self.at] # (N, L), what each answer says about the classes
 
 # %% ../nbs/04b_annotators.ipynb #7b000013
-def _softmax(lp):
-    p = np.exp(lp-lp.max(1, keepdims=True))
-    return p/p.sum(1, keepdims=True)
+def _log(prior): return None if prior is None else np.log(np.asarray(prior, np.float64)+1e-6)
+
+def _em(m, q, p, alpha, beta, steps):
+    "Distributions (n, L) of the true class from those to start with and the logarithms of a prior; fits the matrices"
+    for _ in range(steps):
+        before = np.log(q.mean(0)+1e-12) if p is None else beta*p
+        new = softmax(before+alpha*(m.by_sample@m.fit(q).said()), axis=1)
+        done = np.abs(new-q).max()<1e-4
+        q = new
+        if done: break
+    return q
 
 def dawid_skene(
     a:Answers, # Of `read_answers`
@@ -131,15 +142,8 @@ def dawid_skene(
 )->tuple: # (n, L) float64 distributions of the true class, and the matrices
     "Labels and annotators together, by EM"
     q,m = answer_shares(a),_Matrices(a)
-    p = None if prior is None else np.log(np.asarray(prior, np.float64)+1e-6)
     if prior is not None: q = q/2+np.asarray(prior)/2
-    for _ in range(steps):
-        before = np.log(q.mean(0)+1e-12) if p is None else beta*p
-        new = _softmax(before+alpha*(m.by_sample@m.fit(q).said()))
-        done = np.abs(new-q).max()<1e-4
-        q = new
-        if done: break
-    return q,m
+    return _em(m, q, _log(prior), alpha, beta, steps),m
 
 # %% ../nbs/04b_annotators.ipynb #7b000016
 def annotator_matrix(
@@ -155,12 +159,12 @@ def annotator_matrix(
     return pd.DataFrame(T/T.sum(1, keepdims=True), classes.rename('true'), classes.rename('given'))
 
 # %% ../nbs/04b_annotators.ipynb #7b00001a
-def _foretold(a, prior, alpha, beta):
+def _foretold(m, q, p, alpha, beta):
     "Mean log-probability of each answer, from the prior and the other answers"
-    q,m = dawid_skene(a, prior, alpha, beta, 20)
+    _em(m, q, p, alpha, beta, 20)
     said = m.said()
-    others = (m.by_sample@said)[a.sample]-said
-    w = _softmax(beta*np.log(np.asarray(prior, np.float64)+1e-6)[a.sample]+alpha*others)
+    others = (m.by_sample@said)[m.a.sample]-said
+    w = softmax(beta*p[m.a.sample]+alpha*others, axis=1)
     return np.log((w*m.T[m.at]).sum(1)).mean()
 
 def combine(
@@ -170,10 +174,10 @@ def combine(
     "Answers and features together, each as much as it foretells. Raises `ValueError` for a prior that is no distribution"
     prior = check_distributions(prior, len(a.classes), 'prior').numpy()
     if len(prior)!=a.n: raise ValueError(f"prior has {len(prior)} rows, there are {counted(a.n, 'sample')}")
+    m,q,p,best = _Matrices(a),answer_shares(a)/2+prior/2,_log(prior),(1.,1.)
     weights = [(al,be) for al in (1.,.85,.7,.55,.4) for be in (.5,.75,1.,1.25,1.5)]
-    if np.bincount(a.sample).max()>1: alpha,beta = max(weights, key=lambda w: _foretold(a, prior, *w))
-    else: alpha,beta = 1.,1. # there are no other answers
-    return *dawid_skene(a, prior, alpha, beta),(alpha,beta)
+    if np.bincount(a.sample).max()>1: best = max(weights, key=lambda w: _foretold(m, q, p, *w)) # else there are no other answers
+    return _em(m, q, p, *best, 50),m,best
 
 # %% ../nbs/04b_annotators.ipynb #7b00001d
 def rank_annotators(

@@ -17,7 +17,7 @@ from scipy.special import expit,logit
 from sklearn.base import BaseEstimator,ClassifierMixin
 from sklearn.utils import check_array,check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted,validate_data
+from sklearn.utils.validation import _num_samples,check_is_fitted,validate_data
 from .checks import (as_numpy,check_distributions,check_features,check_k,check_labels,check_lengths,
     check_missing,dense,encode_labels,label_array)
 from .neighbors import choose_k,nearest,nearest_ivf,neighbor_labels,vote_weights,with_self
@@ -263,6 +263,7 @@ def fit(self:KNetClassifier,
     net.k,net.classes,net.columns = self.k_,self.classes_.tolist(),list(getattr(self, 'feature_names_in_', [])) or None
     self.pred_probs_ = self._proba(X, [self.k_])[:,0]
     self._transition = _transition_of(self.noise, y, self.pred_probs_, None if w is None else _of_all(w, voting))
+    self._sizes = None
     if self._transition: net.transition = self._transition.tensor()
     self.label_issues_ = label_issues(y, self.pred_probs_, self.classes_, index, self._transition)
     self._look_around(y, np.flatnonzero(voting.numpy()))
@@ -302,32 +303,39 @@ def _look_around(self:KNetClassifier, y, voting):
 
 # %% ../nbs/08_classifier.ipynb #5e10000c
 @patch
-def _estimate(self:KNetClassifier):
-    "Which classes are confused, and the probabilities of the true ones of the training samples"
+def _known_noise(self:KNetClassifier)->Transition:
+    "The estimate of which classes are confused. Raises `AttributeError` if there is none"
     check_is_fitted(self)
     if self._transition is None: raise AttributeError("there is no estimate: it needs noise='estimate' and two classes")
-    return clean_probs(self.pred_probs_, self._transition),self._transition
+    return self._transition
+
+@patch
+def _class_sizes(self:KNetClassifier)->tuple: # (L,) float64, and the estimate
+    "Training samples of each true class, worked out when they are first asked for"
+    T = self._known_noise()
+    if self._sizes is None: self._sizes = clean_probs(self.pred_probs_, T).sum(0)
+    return self._sizes,T
 
 @patch(as_prop=True)
 def transition_matrix_(self:KNetClassifier)->pd.DataFrame: # (L, L), rows are the true classes
     "Estimated share of each class that is given each label. Raises `AttributeError` with noise=None"
     names = pd.Index(self.classes_)
-    return pd.DataFrame(self._estimate()[1].dense(), names.rename('true'), names.rename('given'))
+    return pd.DataFrame(self._known_noise().dense(), names.rename('true'), names.rename('given'))
 
 @patch(as_prop=True)
 def noise_rate_(self:KNetClassifier)->float: # In [0, 1]
     "Estimated share of wrong labels"
-    return noise_rate(*self._estimate())[0]
+    return noise_rate(*self._class_sizes())[0]
 
 @patch(as_prop=True)
 def noise_rate_interval_(self:KNetClassifier)->tuple: # low and high, in [0, 1]
     "Where the share of wrong labels lies; it did in four of five settings of a benchmark"
-    return noise_rate(*self._estimate())[1:]
+    return noise_rate(*self._class_sizes())[1:]
 
 @patch(as_prop=True)
 def confusions_(self:KNetClassifier)->pd.DataFrame: # `true`, `given`, `count`, `share`
     "Which classes were called what, and how often, as far as can be estimated"
-    return confusions(*self._estimate(), self.classes_)
+    return confusions(*self._class_sizes(), self.classes_)
 
 # %% ../nbs/08_classifier.ipynb #81caad46
 @patch
@@ -420,16 +428,16 @@ def fit_annotators(self:KNetClassifier,
     X, # (n, d) features: array, memmap, DataFrame or tensor
     annotations, # (n, m) labels with gaps; or a frame of `sample` (row, or name in the index of X), `annotator`, `label`
 ):
-    """Find the best labels, rate the annotators, and fit to these labels. Raises `ValueError` as `fit` and `read_answers` do
+    """Find the best labels and rate the annotators. Raises `ValueError` as `fit` and `read_answers` do
 
-    Sets `label_probs_` (n, L), `best_labels_`, `annotators_` (a frame, best first) and, as `fit`, `label_issues_`"""
+    kNet is fitted to Dawid and Skene's labels, which need no features, and its predictions are a prior of the best ones. Sets `label_probs_` (n, L), `best_labels_`, `annotators_` (a frame, best first) and, as `fit`, `label_issues_`"""
     index = X.index if isinstance(X, pd.DataFrame) else None
-    a = read_answers(annotations, len(X), index)
+    a = read_answers(annotations, _num_samples(X), index)
     names = np.asarray(a.classes)
     first_guess = dawid_skene(a)[0].argmax(1)
     self.fit(X, names[first_guess])
     prior = np.full((a.n,len(names)), 1e-6, np.float64)
-    prior[:,pd.Index(names).get_indexer(self.classes_)] += self.pred_probs_ if self._transition is None else self._estimate()[0]
+    prior[:,pd.Index(names).get_indexer(self.classes_)] += self.pred_probs_ if self._transition is None else clean_probs(self.pred_probs_, self._transition)
     q,self.matrices_,self.trust_ = combine(a, prior/prior.sum(1, keepdims=True))
     self.label_probs_,self.best_labels_ = q,names[q.argmax(1)]
     self.annotators_ = rank_annotators(self.matrices_, q)

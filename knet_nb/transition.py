@@ -128,11 +128,11 @@ def right_probs(
 
 # %% ../nbs/04a_transition.ipynb #7a00001d
 def noise_rate(
-    q, # (n, L) of `clean_probs`
+    sizes, # (L,) samples of each true class, as sums of `clean_probs`
     T:Transition, # The same
 )->tuple: # rate, low and high, each in [0, 1]
     "Estimated share of wrong labels, and an interval, which held the truth in four of five settings of a benchmark"
-    pi,off = np.mean(q, 0),(1-T.stay-T.spread).clip(0, 1)
+    pi,off = sizes/np.sum(sizes),(1-T.stay-T.spread).clip(0, 1)
     rate = float(pi@off)
     by_chance = float((pi**2*(off*(1-off)).clip(min=.01)/T.counts.clip(min=1)).sum())
     half = 2*(by_chance+(.08*rate)**2+.012**2)**.5
@@ -142,12 +142,12 @@ def noise_rate(
 
 # %% ../nbs/04a_transition.ipynb #7a000020
 def confusions(
-    q, # (n, L) of `clean_probs`
+    sizes, # (L,) samples of each true class, as sums of `clean_probs`
     T:Transition, # The same
     classes=None, # (L,) names of the classes (default: their numbers)
 )->pd.DataFrame: # `true`, `given` (another label), `count`: expected samples, the most first; `share` of the true class
     "Which classes were called what"
-    n,L = np.asarray(q).sum(0),q.shape[1]
+    n,L = np.asarray(sizes),len(sizes)
     names,size,found = np.arange(L) if classes is None else np.asarray(classes),max(1, 2**22//L),[]
     for i in range(0, L, size):
         rows = slice(i, i+size)

@@ -330,10 +330,9 @@ def rate_labels(self:Cleaning)->Stage:
 
 def _around(clf): # contradictions, outliers, and which classes are confused
     tensors = lambda name,d: {f'{name}_{c}':torch.as_tensor(v.to_numpy(copy=True)) for c,v in d.items()}
-    known = len(clf.classes_)>1
-    seen = tensors('pair', clf.contradictions_)|(tensors('confused', clf.confusions_) if known else {})
-    noise = torch.tensor([clf.noise_rate_,*clf.noise_rate_interval_]) if known else torch.zeros(3)
-    return seen|dict(outlier=torch.as_tensor(clf.outliers_), noise=noise)
+    seen = tensors('pair', clf.contradictions_)|dict(outlier=torch.as_tensor(clf.outliers_))
+    if len(clf.classes_)==1: return seen
+    return seen|tensors('confused', clf.confusions_)|dict(noise=torch.tensor([clf.noise_rate_,*clf.noise_rate_interval_]))
 
 @patch
 def _rate(self:Cleaning):
@@ -359,9 +358,9 @@ def contradictions(self:Cleaning)->pd.DataFrame: # `a`, `b` (row numbers) and `d
     return pd.DataFrame({n:self.rating[f'pair_{n}'].numpy() for n in ('a','b','distance')})
 
 @patch
-def noise_rate(self:Cleaning)->tuple: # rate, low and high, in [0, 1]
+def noise_rate(self:Cleaning)->tuple: # rate, low and high, in [0, 1]; None of one class
     "Estimated share of wrong labels, and where it lies (`transition.noise_rate`)"
-    return tuple(self.rating['noise'].tolist())
+    if 'noise' in self.rating.tensors: return tuple(self.rating['noise'].tolist())
 
 @patch
 def confusions(self:Cleaning)->pd.DataFrame: # `true`, `given`, `count`, `share`

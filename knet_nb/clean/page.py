@@ -40,8 +40,8 @@ def page_sums(
 )->dict: # `subtitle`, and `numbers` with their names
     "What stands on top of the page"
     n,flagged = len(issues),int(issues.is_issue.sum())
-    rate,where = '{:.1%} ± {:.1%}'.format(*noise_estimate(issues)),''
     if noise: rate,where = f'{noise[0]:.1%}',f', {noise[1]:.1%} to {noise[2]:.1%}'
+    else: rate,where = '{:.1%} ± {:.1%}'.format(*noise_estimate(issues)),''
     numbers = [['samples',f'{n:,}'],['classes',f'{n_classes:,}'],['flagged',f'{flagged:,}'],['estimated noise rate'+where,rate]]
     return dict(subtitle=f"{flagged:,} of {counted(n, 'label')} {look_wrong(flagged)}", numbers=numbers)
 
