@@ -301,6 +301,35 @@ def _look_around(self:KNetClassifier, y, voting):
     self.contradictions_ = pairs.assign(a=voting[pairs.a], b=voting[pairs.b])
     self.outliers_[voting if rows is None else voting[rows]] = outliers(d)
 
+# %% ../nbs/08_classifier.ipynb #81caad46
+@patch
+def _limit_k(self:KNetClassifier, n):
+    "Sets `k_max_`. Raises `ValueError` if n samples have too few neighbours"
+    if not self.include_self and 1<len(self.classes_)==n:
+        raise ValueError(f"each of the {n} classes has one sample: without itself (include_self=False) "
+                         "no vote can be right")
+    most = n-(not self.include_self)
+    self.k_max_ = min(int(self.k_max), most)
+    why = f", as k_max is {self.k_max} and {n} samples have {most} neighbours"
+    if self.k is not None: check_k(self.k, self.k_max_, why=why)
+
+# %% ../nbs/08_classifier.ipynb #0b50d1de
+@patch
+def _proba(self:KNetClassifier, X, ks):
+    "Distributions (n, len(ks), L) float32"
+    net = deepcopy(self.knet_)
+    net.mean.zero_(); net.std.fill_(1)
+    out = np.empty((len(X), len(ks), len(self.classes_)), np.float32)
+    size = max(1, min(65536, 2**23//X.shape[1]))
+    for i in range(0, len(X), size):
+        with np.errstate(over='ignore'): z = (np.asarray(X[i:i+size], np.float64)-self.mean_)/self.scale_
+        far = ~(np.abs(z).max(1)<1e15)
+        if far.any():
+            where = f"row {i+far.argmax()} of X"
+            raise ValueError(f"{where} is 1e15 deviations or more from the training samples: check its units")
+        out[i:i+size] = net.predict_proba(z.astype(np.float32), ks)
+    return out
+
 # %% ../nbs/08_classifier.ipynb #5e10000c
 @patch
 def _known_noise(self:KNetClassifier)->Transition:
@@ -336,35 +365,6 @@ def noise_rate_interval_(self:KNetClassifier)->tuple: # low and high, in [0, 1]
 def confusions_(self:KNetClassifier)->pd.DataFrame: # `true`, `given`, `count`, `share`
     "Which classes were called what, and how often, as far as can be estimated"
     return confusions(*self._class_sizes(), self.classes_)
-
-# %% ../nbs/08_classifier.ipynb #81caad46
-@patch
-def _limit_k(self:KNetClassifier, n):
-    "Sets `k_max_`. Raises `ValueError` if n samples have too few neighbours"
-    if not self.include_self and 1<len(self.classes_)==n:
-        raise ValueError(f"each of the {n} classes has one sample: without itself (include_self=False) "
-                         "no vote can be right")
-    most = n-(not self.include_self)
-    self.k_max_ = min(int(self.k_max), most)
-    why = f", as k_max is {self.k_max} and {n} samples have {most} neighbours"
-    if self.k is not None: check_k(self.k, self.k_max_, why=why)
-
-# %% ../nbs/08_classifier.ipynb #0b50d1de
-@patch
-def _proba(self:KNetClassifier, X, ks):
-    "Distributions (n, len(ks), L) float32"
-    net = deepcopy(self.knet_)
-    net.mean.zero_(); net.std.fill_(1)
-    out = np.empty((len(X), len(ks), len(self.classes_)), np.float32)
-    size = max(1, min(65536, 2**23//X.shape[1]))
-    for i in range(0, len(X), size):
-        with np.errstate(over='ignore'): z = (np.asarray(X[i:i+size], np.float64)-self.mean_)/self.scale_
-        far = ~(np.abs(z).max(1)<1e15)
-        if far.any():
-            where = f"row {i+far.argmax()} of X"
-            raise ValueError(f"{where} is 1e15 deviations or more from the training samples: check its units")
-        out[i:i+size] = net.predict_proba(z.astype(np.float32), ks)
-    return out
 
 # %% ../nbs/08_classifier.ipynb #f43de4cb
 @patch
