@@ -27,7 +27,7 @@ def main():
         if nbs!=set(listed) or len(listed)!=len(nbs): sys.exit(f'nbs/sidebar.yml and the notebooks differ in: {sorted(nbs^set(listed))}')
         if dead := list(dead_links(d, nbs)): sys.exit(f'Links to pages that there are not: {dead}')
         refresh_quarto_yml()
-        done = {f.relative_to(d/'_proc').as_posix() for f in proc_nbs(n_workers=0, force=True).rglob('*.ipynb')}
+        done = {f.relative_to(d/'_proc').as_posix() for f in proc_nbs(n_workers=2, force=True).rglob('*.ipynb')}
         if done!=nbs: sys.exit(f'Not processed: {sorted(nbs-done)}')
         print(f'{len(nbs)} notebooks passed the documentation filters')
 

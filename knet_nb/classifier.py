@@ -430,14 +430,16 @@ def fit_annotators(self:KNetClassifier,
 ):
     """Find the best labels and rate the annotators. Raises `ValueError` as `fit` and `read_answers` do
 
-    kNet is fitted to Dawid and Skene's labels, which need no features, and its predictions are a prior of the best ones. Sets `label_probs_` (n, L), `best_labels_`, `annotators_` (a frame, best first) and, as `fit`, `label_issues_`"""
+    kNet is fitted to Dawid and Skene's labels, which need no features, and its predictions are a prior of the best ones.
+    Sets `label_probs_` (n, L), `best_labels_`, `annotators_` (a frame, best first) and, as `fit`, `label_issues_`"""
     index = X.index if isinstance(X, pd.DataFrame) else None
     a = read_answers(annotations, _num_samples(X), index)
     names = np.asarray(a.classes)
     first_guess = dawid_skene(a)[0].argmax(1)
     self.fit(X, names[first_guess])
     prior = np.full((a.n,len(names)), 1e-6, np.float64)
-    prior[:,pd.Index(names).get_indexer(self.classes_)] += self.pred_probs_ if self._transition is None else clean_probs(self.pred_probs_, self._transition)
+    seen = self.pred_probs_ if self._transition is None else clean_probs(self.pred_probs_, self._transition)
+    prior[:,pd.Index(names).get_indexer(self.classes_)] += seen
     q,self.matrices_,self.trust_ = combine(a, prior/prior.sum(1, keepdims=True))
     self.label_probs_,self.best_labels_ = q,names[q.argmax(1)]
     self.annotators_ = rank_annotators(self.matrices_, q)
