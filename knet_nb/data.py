@@ -430,6 +430,7 @@ _sets = dict( # `torchvision`: the file or folder by which its copy is known
     blobs=dict(classes=['A','B','C'], hflip=False),
     cifar10=dict(classes=_cifar, hflip=True, torchvision='cifar-10-batches-py'),
     svhn=dict(classes=_digits, hflip=False, torchvision='train_32x32.mat'),
+    svhn_sample=dict(classes=_digits, hflip=False),
     fashion_mnist=dict(classes=_fashion, hflip=True, torchvision='train-images-idx3-ubyte'))
 
 def dataset_names()->list:
@@ -577,9 +578,16 @@ def _load_named(name, root):
     "The set, and where it was found"
     if name=='digits': return _digits_data(),name
     if name=='blobs': return blobs_data(),name
-    path = local_path(name, root) or _download(name)
-    of_torchvision = path.name.startswith(_sets[name]['torchvision'])
-    return _from_torchvision(name, path) if of_torchvision else _load_path(path, name=name),path
+    path = local_path(name, root)
+    if name=='svhn_sample' and not path: return _svhn_sample(load_data('svhn', root)),'svhn'
+    path = path or _download(name)
+    marker = _sets[name].get('torchvision')
+    return _from_torchvision(name, path) if marker and path.name.startswith(marker) else _load_path(path, name=name),path
+
+def _svhn_sample(svhn, n=8000, end=10000):
+    "The first images of the official test part, of which the first n are to train on"
+    x,y = svhn.x_test[:end],svhn.y_test[:end]
+    return replace(svhn, x_train=x[:n], y_train=y[:n], x_test=x[n:], y_test=y[n:])
 
 def _is_shard(path, kwargs):
     "A parquet file with a column of images or vectors by a known name, or by the one that is given"

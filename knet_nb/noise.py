@@ -33,7 +33,7 @@ def uniform_noise(
 _digit_map = {7:1, 2:7, 5:6, 6:5, 3:8}
 semantic_maps = dict( # set -> {class: class that it is taken for}
     cifar10={9:1, 2:0, 4:7, 3:5, 5:3}, fashion_mnist={9:7, 7:5, 2:6, 4:3, 3:4},
-    svhn=_digit_map, digits=_digit_map, mnist=_digit_map)
+    svhn=_digit_map, svhn_sample=_digit_map, digits=_digit_map, mnist=_digit_map)
 
 def semantic_noise(
     name_or_map, # A name in `semantic_maps`, or a map {class: class that it is taken for}

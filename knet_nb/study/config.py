@@ -89,9 +89,9 @@ def _of_a_module(where, weights):
 @dataclass
 class Config:
     "What an experiment is; checked when it is made"
-    # digits, blobs, cifar10, svhn, fashion_mnist, or a path: folder CLASS/*.png or train/CLASS/*.png and
-    # test/CLASS/*.png, csv or parquet with a column of labels, npz with x_train, y_train and perhaps x_test, y_test, or
-    # x.npy beside y.npy
+    # digits, blobs, cifar10, svhn, svhn_sample, fashion_mnist, or a path: folder CLASS/*.png or train/CLASS/*.png
+    # and test/CLASS/*.png, csv or parquet with a column of labels, npz with x_train, y_train and perhaps x_test,
+    # y_test, or x.npy beside y.npy
     data:str='digits'
     # Noise that is added: uniform, uniform_exclusive (never the true label), semantic (to a look-alike class),
     # random_asymmetric (to two other classes), pairflip (to the next class), toy (to the next two), pdn (depending on

@@ -110,7 +110,7 @@ def in_blocks(
     return df.assign(n_train=df.n_train.map(all_or_number), k=df.k.astype('Int64'))
 
 # %% ../../nbs/07_analysis.ipynb #240badb5
-_titles = dict(cifar10='CIFAR-10', svhn='SVHN', fashion_mnist='Fashion-MNIST', blobs='toy',
+_titles = dict(cifar10='CIFAR-10', svhn='SVHN', svhn_sample='SVHN sample', fashion_mnist='Fashion-MNIST', blobs='toy',
                resnet20='ResNet20', cnn='CNN', zhang='Zhang et al.')
 
 def title_of(name): return _titles.get(name, name) # of a set or a network

@@ -6,10 +6,11 @@ Docs: https://knet-nb.github.io/knet_nb/suite.html.md"""
 
 # %% auto #0
 __all__ = ['tiers', 'paper_noises', 'suites', 'image_sets', 'ray_retries', 'suite_checks', 'suite', 'paper_blocks',
-           'fashion_blocks', 'human_blocks', 'memorise_blocks', 'apart_blocks', 'rounds_blocks', 'block_name',
-           'chosen_blocks', 'suite_configs', 'unit_name', 'fastest', 'step_and_width', 'seconds_per_knet', 'size_of',
-           'estimate', 'asked_cols', 'merge_rows', 'Suite', 'unit_key', 'check_time', 'check_engine', 'merge_runs',
-           'score_unit', 'seconds_of', 'SuiteOptions', 'how_to_ask', 'show_plan', 'knet_suite', 'flags_of', 'main']
+           'fashion_blocks', 'svhn_sample_blocks', 'human_blocks', 'memorise_blocks', 'apart_blocks', 'rounds_blocks',
+           'block_name', 'chosen_blocks', 'suite_configs', 'unit_name', 'fastest', 'step_and_width', 'seconds_per_knet',
+           'size_of', 'estimate', 'asked_cols', 'merge_rows', 'Suite', 'unit_key', 'check_time', 'check_engine',
+           'merge_runs', 'score_unit', 'seconds_of', 'SuiteOptions', 'how_to_ask', 'show_plan', 'knet_suite',
+           'flags_of', 'main']
 
 # %% ../../nbs/07a_suite.ipynb #56364d82
 import functools,inspect,re,sys,time
@@ -56,6 +57,13 @@ def paper_blocks(
 def fashion_blocks(tier):
     "Fashion-MNIST with the CNN, the same four noises"
     return [dict(data='fashion_mnist', noise=n, rate=r, backbone='cnn', **tier['plain']) for n,r in paper_noises]
+
+@suite
+def svhn_sample_blocks(tier):
+    "The paper's blocks on 8,000 images of SVHN's official test part, our split: the CNN, and the training of Zhang et al. of it"
+    short = dict(epochs=25, ieg_p=1, ieg_k=1) if 'epochs' in tier['zhang'] else {} # an hour on one core
+    for b in paper_blocks(tier):
+        if b['data']=='svhn': yield b|dict(data='svhn_sample', backbone='cnn')|(short if b['recipe']=='ieg' else {})
 
 @suite
 def human_blocks(tier):
@@ -164,7 +172,8 @@ def seconds_per_knet(
     return 10*fastest(lambda: fit_knet(x, nbr_labels=nl, n_classes=10, epochs=1, bs=1024, device=device), 2)
 
 # %% ../../nbs/07a_suite.ipynb #e1cc929b
-image_sets = dict(cifar10=(50000,10000,(3,32,32)), svhn=(73257,26032,(3,32,32)), fashion_mnist=(60000,10000,(1,28,28)))
+image_sets = dict(cifar10=(50000,10000,(3,32,32)), svhn=(73257,26032,(3,32,32)),
+                  svhn_sample=(8000,2000,(3,32,32)), fashion_mnist=(60000,10000,(1,28,28)))
 
 def size_of(
     c:Config, # A unit
