@@ -21,7 +21,7 @@ from sklearn.utils.validation import _num_samples,check_is_fitted,validate_data
 from .checks import (as_numpy,check_distributions,check_features,check_k,check_labels,check_lengths,
     check_missing,dense,encode_labels,label_array)
 from .neighbors import choose_k,nearest,nearest_ivf,neighbor_labels,vote_weights,with_self
-from .transition import Transition,clean_probs,confusions,estimate_transition,noise_rate,right_probs
+from .transition import Transition,clean_probs,confusions,noise_rate,right_probs,transition_of
 from .annotators import combine,dawid_skene,majority_vote,rank_annotators,read_answers
 from .knet import default_bs,fit_knet,knet_losses
 
@@ -32,7 +32,7 @@ class KNetClassifier(ClassifierMixin, BaseEstimator):
         k:int=None, # Neighbours whose vote is predicted, in [1, k_max] (default: chosen in `fit`, see `k_`)
         k_max:int=101, # Largest k that it is trained for; at most n - 1 for n samples (n with `include_self`)
         metric:str='euclidean', # Of the search for neighbours: 'euclidean' or 'cosine'
-        width='auto', # Of kNet's hidden layer: 'auto' is max(16, d//16), 'paper' d//16, or an int
+        width='auto', # Of kNet's hidden layer: 'auto' (`KNet`'s default), 'paper' d//16, or an int
         include_self:bool=False, # Is a sample the first of its own neighbours?
         loss:str='ce', # 'ce' or 'kl'
         epochs:int=30, # Passes over the samples
@@ -72,22 +72,36 @@ def _check_params(self:KNetClassifier):
         if not test(v := getattr(self, name)): raise ValueError(f"{name} must be {words}, got {v!r}")
 
 # %% ../nbs/08_classifier.ipynb #51ba69cf
-def _typical(p, y, best):
-    "(L, L): row c has the median probabilities of the samples most probably c, or of those given c if there are none"
-    rows = [best==c if (best==c).any() else y==c for c in range(p.shape[1])]
-    return np.stack([np.median(p[r], 0) if r.any() else np.ones(len(rows)) for r in rows])
+def _typical(read, y, best, c, l, L):
+    """Median probability of label l among the samples most probably c, or given c if there are none, else 1, for pairs (c, l)
+
+    `read` gives the probabilities of some rows"""
+    keys,back = np.unique(c*L+l, return_inverse=True)
+    lone = np.bincount(best, minlength=L)[y]==0 # given a class that is nobody's most probable one
+    of,rows = np.r_[best,y[lone]],np.r_[np.arange(len(y)),np.flatnonzero(lone)]
+    order,out = of.argsort(kind='stable'),np.ones(len(keys))
+    rows,start,first_key = rows[order],np.searchsorted(of[order], range(L+1)),np.searchsorted(keys, np.arange(L+1)*L)
+    for part in _in_parts(np.diff(start), max(1, 2**22//L)):
+        lo,hi = start[part[0]],start[part[-1]+1]
+        p = read(rows[lo:hi])
+        for c in part:
+            at = slice(first_key[c], first_key[c+1])
+            if start[c]<start[c+1]: out[at] = np.median(p[start[c]-lo:start[c+1]-lo][:,keys[at]-c*L], 0)
+    return out[back]
+
+def _in_parts(sizes, most):
+    "Numbers of classes, in parts that have about that many rows"
+    part = np.cumsum(sizes)//most
+    return np.split(np.arange(len(sizes)), np.flatnonzero(np.diff(part))+1)
 
 # %% ../nbs/08_classifier.ipynb #51e42ba1
 issue_cols = ['given','suggested','p_given','p_suggested','score','is_issue'] # of the frame of label issues
 
-def _best_other(p, y, block=65536):
+def _best_other(p, y):
     "The most probable label that is not the given one, and its probability"
-    def one(p, y):
-        p = p.copy(); p[np.arange(len(p)),y] = -1
-        best = p.argmax(1)
-        return best,p[np.arange(len(p)),best].clip(min=0)
-    parts = [one(p[i:i+block], y[i:i+block]) for i in range(0, len(p), block)]
-    return [np.concatenate(o) for o in zip(*parts)]
+    p = p.copy(); p[np.arange(len(p)),y] = -1
+    best = p.argmax(1)
+    return best,p[np.arange(len(p)),best].clip(min=0)
 
 def label_issues(
     labels, # (n,) given labels as whole numbers in [0, L)
@@ -98,22 +112,7 @@ def label_issues(
 )->pd.DataFrame: # n rows in the same order
     "A row of `issue_cols` for each label; a low score is probably wrong. Raises `ValueError` for bad input"
     p,y,names = _check_probs(labels, pred_probs, classes)
-    n,given,top = np.arange(len(p)),p[np.arange(len(p)),y],p.max(1)
-    best,(other,p_other) = np.where(given==top, y, p.argmax(1)),_best_other(p, y) # of equals the given one
-    q = _typical(p, y, best)
-    score,is_issue = given/(given+p_other),(best!=y)&(given<np.sqrt(q[best,y]*q[y,y]))
-    T = _transition_of(noise, y, p)
-    if T is not None:
-        margin = np.log(given+1e-9)-np.log(q[other,y]*q[y,y]+1e-12)/2 # below 0: an issue, by the rule above
-        score,is_issue = _with_estimate(p, y, T, other, score, np.where(best==y, margin.clip(0), margin))
-        best = np.where(is_issue, other, best)
-    return pd.DataFrame(dict(zip(issue_cols, [names[y],names[best],given,p[n,best],score,is_issue])), index=index)
-
-def _transition_of(noise, y, p, w=None):
-    "The estimate that is meant, or None; of one class there is none"
-    if not isinstance(noise, str): return noise
-    if noise!='estimate': raise ValueError(f"noise must be 'estimate', a Transition or None, got {noise!r}")
-    return estimate_transition(y, p, w) if p.shape[1]>1 else None
+    return _rate(p.__getitem__, y, names, index, noise)[0]
 
 def _check_probs(labels, pred_probs, classes):
     "Probabilities, labels and class names as arrays"
@@ -127,12 +126,54 @@ def _check_probs(labels, pred_probs, classes):
     if len(names)!=p.shape[1]: raise ValueError(f"{len(names)} classes, but pred_probs has {p.shape[1]} columns")
     return p,y,names
 
+# %% ../nbs/08_classifier.ipynb #5e100021
+def _blocks(n, L): # of rows: a few MB of probabilities each
+    size = max(1, 2**20//L)
+    return [slice(i, i+size) for i in range(0, n, size)]
+
+def _each(read, y, L):
+    "Of each sample: probability of the given label, the most probable label, its probability, the best other one and its"
+    def one(at):
+        p,n = read(at),np.arange(len(y[at]))
+        return p[n,y[at]],p.argmax(1),p.max(1),*_best_other(p, y[at])
+    return [np.concatenate(o) for o in zip(*map(one, _blocks(len(y), L)))]
+
+def _rate(read, y, names, index=None, noise=None, w=None):
+    "A frame of label issues; the estimate, or None; and the sizes of the true classes (L,)"
+    L = len(names)
+    given,best,top,other,p_other = _each(read, y, L)
+    T = _transition_of(noise, y, best, top, L, w)
+    best = np.where(given==top, y, best) # of equals the given one
+    q_best,q_own,q_other = _typical(read, y, best, np.r_[best,y,other], np.r_[y,y,y], L).reshape(3, -1)
+    score,is_issue,sizes = given/(given+p_other),(best!=y)&(given<np.sqrt(q_best*q_own)),None
+    if T is not None:
+        margin = np.log(given+1e-9)-np.log(q_other*q_own+1e-12)/2 # below 0: an issue, by the rule above
+        right,sizes = _rightness(read, y, T)
+        score,is_issue = _with_estimate(right, score, np.where(best==y, margin.clip(0), margin), T, y, other)
+    best,top = np.where(is_issue, other, best),np.where(is_issue, p_other, top)
+    d = pd.DataFrame(dict(zip(issue_cols, [names[y],names[best],given,top,score,is_issue])), index=index)
+    return d,T,sizes
+
+def _transition_of(noise, y, best, top, L, w=None):
+    "The estimate that is meant, or None; of one class there is none"
+    if not isinstance(noise, str): return noise
+    if noise!='estimate': raise ValueError(f"noise must be 'estimate', a Transition or None, got {noise!r}")
+    return transition_of(y, best, top, L, w) if L>1 else None
+
+def _rightness(read, y, T):
+    "How probably each given label is right (n,), and the sizes of the true classes (L,)"
+    right,sizes = np.empty(len(y)),0
+    for at in _blocks(len(y), len(T.stay)):
+        q = clean_probs(read(at), T)
+        right[at],sizes = right_probs(y[at], q, T),sizes+q.sum(0)
+    return right,sizes
+
 # %% ../nbs/08_classifier.ipynb #5e10000a
 def _log_odds(p): return logit(np.asarray(p, np.float64).clip(1e-6, 1-1e-6))
 
-def _with_estimate(p, y, T, other, score, margin):
+def _with_estimate(right, score, margin, T, y, other):
     "Score and flags that know which classes are confused; `margin` is that of the rule that does not"
-    right,odds = _log_odds(right_probs(y, clean_probs(p, T), T)),_log_odds(score)
+    right,odds = _log_odds(right),_log_odds(score)
     few = np.minimum(T.counts[y], T.counts[other])
     w = few/(few+50)
     return expit(w*right+odds),w*(right+odds)+3*(1-w)*margin<0
@@ -221,9 +262,8 @@ def _neighbor_labels(self:KNetClassifier, X, y, w, rows, seed):
     d,ids,self.recall_ = _search(X, rows, others, self.metric, **how)
     self._near = d[:,:10],ids[:,:10],rows
     nl,own,L = neighbor_labels(ids, y),torch.as_tensor(y if rows is None else y[rows]),len(self.classes_)
-    block = max(1, 2**24//(nl.shape[1]*L)) # rows of votes for every k
     nw,w = (None,None) if w is None else (w[ids],w if rows is None else w[rows])
-    self.k_ = int(self.k or min(choose_k(nl, own, L, block=block, weights=nw)+self.include_self, self.k_max_))
+    self.k_ = int(self.k or min(choose_k(nl, own, L, weights=nw)+self.include_self, self.k_max_))
     if not self.include_self: return nl,nw
     return with_self(nl, own)[:,:self.k_max_],None if nw is None else torch.cat([w[:,None],nw], 1)[:,:self.k_max_]
 
@@ -261,11 +301,9 @@ def fit(self:KNetClassifier,
     self._limit_k(len(known[0]))
     net = self.knet_ = self._fit_rows(*known, w, check_random_state(self.random_state).randint(2**31-1))
     net.k,net.classes,net.columns = self.k_,self.classes_.tolist(),list(getattr(self, 'feature_names_in_', [])) or None
-    self.pred_probs_ = self._proba(X, [self.k_])[:,0]
-    self._transition = _transition_of(self.noise, y, self.pred_probs_, None if w is None else _of_all(w, voting))
-    self._sizes = None
+    w = None if w is None else _of_all(w, voting)
+    self.label_issues_,self._transition,self._sizes = _rate(self._keep_probs(X), y, self.classes_, index, self.noise, w)
     if self._transition: net.transition = self._transition.tensor()
-    self.label_issues_ = label_issues(y, self.pred_probs_, self.classes_, index, self._transition)
     self._look_around(y, np.flatnonzero(voting.numpy()))
     return self
 
@@ -315,20 +353,52 @@ def _limit_k(self:KNetClassifier, n):
 
 # %% ../nbs/08_classifier.ipynb #0b50d1de
 @patch
-def _proba(self:KNetClassifier, X, ks):
-    "Distributions (n, len(ks), L) float32"
+def _reader(self:KNetClassifier, X, ks):
+    "A function that gives the distributions (m, len(ks), L) float32 of rows of X, a slice or an array of numbers"
     net = deepcopy(self.knet_)
     net.mean.zero_(); net.std.fill_(1)
-    out = np.empty((len(X), len(ks), len(self.classes_)), np.float32)
-    size = max(1, min(65536, 2**23//X.shape[1]))
-    for i in range(0, len(X), size):
-        with np.errstate(over='ignore'): z = (np.asarray(X[i:i+size], np.float64)-self.mean_)/self.scale_
+    def read(rows):
+        with np.errstate(over='ignore'): z = (np.asarray(X[rows], np.float64)-self.mean_)/self.scale_
         far = ~(np.abs(z).max(1)<1e15)
         if far.any():
-            where = f"row {i+far.argmax()} of X"
+            where = f"row {np.arange(len(X))[rows][far.argmax()]} of X"
             raise ValueError(f"{where} is 1e15 deviations or more from the training samples: check its units")
-        out[i:i+size] = net.predict_proba(z.astype(np.float32), ks)
+        return net.predict_proba(z.astype(np.float32), ks).numpy()
+    return read
+
+@patch
+def _rows_at_once(self:KNetClassifier, X, ks):
+    "Slices of rows whose features and distributions fit into some MB"
+    size = max(1, min(65536, 2**23//max(X.shape[1], len(ks)*len(self.classes_))))
+    return [slice(i, i+size) for i in range(0, len(X), size)]
+
+@patch
+def _proba(self:KNetClassifier, X, ks):
+    "Distributions (n, len(ks), L) float32"
+    out,read = np.empty((len(X), len(ks), len(self.classes_)), np.float32),self._reader(X, ks)
+    for at in self._rows_at_once(X, ks): out[at] = read(at)
     return out
+
+# %% ../nbs/08_classifier.ipynb #5e100022
+_kept = 2**28 # probabilities: 1 GB
+
+@patch
+def _keep_probs(self:KNetClassifier, X):
+    "A function that reads the training samples' probabilities (m, L); they are kept if they are not too many"
+    self._probs = None
+    if len(X)*len(self.classes_)>_kept:
+        read = self._reader(X, [self.k_])
+        return lambda rows: read(rows)[:,0]
+    self._probs = self._proba(X, [self.k_])[:,0]
+    return self._probs.__getitem__
+
+@patch(as_prop=True)
+def pred_probs_(self:KNetClassifier)->np.ndarray: # (n, L) float32
+    "Probabilities of the training samples' labels. Raises `AttributeError` if they were too many to be kept"
+    check_is_fitted(self)
+    if self._probs is not None: return self._probs
+    size = f"{len(self.label_issues_):,} x {len(self.classes_):,}"
+    raise AttributeError(f"pred_probs_, {size} numbers, was not kept: knet_.predict_proba gives it for as many rows as you like")
 
 # %% ../nbs/08_classifier.ipynb #5e10000c
 @patch
@@ -340,9 +410,8 @@ def _known_noise(self:KNetClassifier)->Transition:
 
 @patch
 def _class_sizes(self:KNetClassifier)->tuple: # (L,) float64, and the estimate
-    "Training samples of each true class, worked out when they are first asked for"
+    "Training samples of each true class"
     T = self._known_noise()
-    if self._sizes is None: self._sizes = clean_probs(self.pred_probs_, T).sum(0)
     return self._sizes,T
 
 @patch(as_prop=True)
@@ -377,10 +446,18 @@ def predict_proba(self:KNetClassifier,
     The latter are the distribution of the labels among the k nearest training samples"""
     check_is_fitted(self)
     X,k = validate_data(self, _readable(X), reset=False),ifnone(k, self.k_)
-    p = self._proba(X, k if is_iter(k) else [k])
-    if self._transition and self.knet_.transition is None: # too many classes for a matrix
-        for i in range(p.shape[1]): p[:,i] = clean_probs(p[:,i], self._transition)
+    p = self._true_proba(X, list(k) if is_iter(k) else [k], lambda p: p)
     return p if is_iter(k) else p[:,0]
+
+@patch
+def _true_proba(self:KNetClassifier, X, ks, f):
+    "What f makes of the distributions of the true classes (m, len(ks), L), for all rows"
+    read,T = self._reader(X, ks),None if self.knet_.transition is not None else self._transition # too many for a matrix
+    def one(at):
+        p = read(at)
+        for i in range(len(ks)*(T is not None)): p[:,i] = clean_probs(p[:,i], T)
+        return f(p)
+    return np.concatenate([one(at) for at in self._rows_at_once(X, ks)])
 
 @patch
 def predict(self:KNetClassifier,
@@ -388,8 +465,10 @@ def predict(self:KNetClassifier,
     k=None, # One k or several, in [1, k_max_] (default: `k_`)
 )->np.ndarray: # (n,) labels for one k, (n, len(k)) for several
     "The most probable label"
-    p = self.predict_proba(X, k)
-    return self.classes_[p.argmax(-1)]
+    check_is_fitted(self)
+    X,k = validate_data(self, _readable(X), reset=False),ifnone(k, self.k_)
+    best = self.classes_[self._true_proba(X, list(k) if is_iter(k) else [k], lambda p: p.argmax(-1))]
+    return best if is_iter(k) else best[:,0]
 
 # %% ../nbs/08_classifier.ipynb #58a00002
 def noise_estimate(

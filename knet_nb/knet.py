@@ -28,22 +28,22 @@ class KNet(nn.Module):
     def __init__(self,
         d:int, # Feature dimension
         n_classes:int, # L
-        hidden=None, # Width: an int (0: no hidden layer, a linear map), 'paper' for d//16, or None for max(16, d//16)
+        hidden=None, # Width: an int (0: a linear map), 'paper' for d//16, or None for max(16, d//16, min(L, 128))
         k_max:int=101, # Largest k that it is trained for
         fixed_k:int=None, # Set if it was trained for this k alone (the paper's 'fixed kNet')
     ):
         super().__init__()
         for n,v in dict(d=d, n_classes=n_classes, k_max=k_max).items(): check_k(v, 10**7, n)
         if fixed_k is not None: check_k(fixed_k, k_max, 'fixed_k')
-        self.d,self.n_classes,self.hidden,self.k_max,self.fixed_k = d,n_classes,_width(hidden, d),k_max,fixed_k
+        self.d,self.n_classes,self.hidden,self.k_max,self.fixed_k = d,n_classes,_width(hidden, d, n_classes),k_max,fixed_k
         h = self.hidden
         if h: self.fc1,self.bn = nn.Linear(d+1, h),nn.BatchNorm1d(h)
         self.fc2 = nn.Linear(h or d+1, n_classes)
         self.register_buffer('mean', torch.zeros(d)); self.register_buffer('std', torch.ones(d))
         self.register_buffer('transition', None) # (L, L) float32: what labels each class is given, if that is known
 
-def _width(hidden, d):
-    if hidden is None: return max(16, d//16)
+def _width(hidden, d, n_classes):
+    if hidden is None: return max(16, d//16, min(n_classes, 128))
     if isinstance(hidden, str) and hidden=='paper': return max(1, d//16)
     if isinstance(hidden, int) and not isinstance(hidden, bool) and 0<=hidden<=10**6: return hidden
     raise ValueError(f"hidden must be an int of 0 or more, 'paper' or None, got {hidden!r}")

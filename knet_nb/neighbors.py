@@ -474,10 +474,25 @@ def choose_k(
     y = check_labels(labels, n_classes)
     check_lengths(nl, y)
     ks = sorted(check_ks(ifnone(ks, range(1, nl.shape[1]+1)), nl.shape[1]), reverse=True)
-    w = [None]*len(nl.split(block)) if weights is None else weights.split(block)
-    blocks = zip(nl.split(block), y.to(nl.device).split(block), w)
-    hits = sum((votes(b, ks, n_classes, weights=w).argmax(-1)==t[:,None]).sum(0) for b,t,w in blocks)
-    return ks[hits.argmax()]
+    w = torch.ones(1).expand(nl.shape) if weights is None else check_vote_weights(weights, nl.shape)
+    block = max(1, min(block, 2**24//n_classes))
+    blocks = zip(nl.split(block), y.to(nl.device).split(block), w.to(nl.device).split(block))
+    hits = sum((_winners(b, n_classes, w)==t[:,None]).sum(0) for b,t,w in blocks)
+    return ks[hits[tensor(ks)-1].argmax()]
+
+def _winners(nl, n_classes, w):
+    "(b, k_max) the label with the most of the first k votes, of equals the lowest, for every k"
+    counts,res = torch.zeros(len(nl), n_classes, device=nl.device),torch.empty_like(nl, dtype=torch.int64)
+    most = best = None
+    for k,(label,weight) in enumerate(zip(nl.long().T, w.T)):
+        at = label[:,None]
+        own = counts.scatter_add_(1, at, weight[:,None].contiguous()).gather(1, at)[:,0]
+        if k:
+            better = (own>most)|(own==most)&(label<best)
+            own,label = torch.where(better, own, most),torch.where(better, label, best)
+        most,best = own,label
+        res[:,k] = best
+    return res
 
 # %% ../nbs/04_neighbors.ipynb #d01c1587
 class KNNClassifier(ClassifierMixin, BaseEstimator):

@@ -129,7 +129,7 @@ class Config:
     k_max:int=101 # Largest k that kNet is trained for
     metric:str='auto' # Of the neighbours: euclidean or cosine (auto: cosine among features of a pretrained network)
     include_self:bool=False # Count a training sample as its own neighbour
-    hidden:int|str=None # Width of kNet: a number (0: linear), or 'paper' for d/16 (default: d/16, at least 16)
+    hidden:int|str=None # Width of kNet: a number (0: linear), or 'paper' for d/16 (default: the largest of d/16, 16, and L up to 128)
     loss:str='ce' # Of kNet: ce or kl
     knet_epochs:int=30 # Epochs of kNet
     controls:bool=False # Add heads that are trained like kNet, but without neighbours
