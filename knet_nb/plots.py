@@ -20,7 +20,7 @@ neutral = '#555555' # lines that mark a place, and what is compared with
 
 # %% ../nbs/00d_plots.ipynb #dd6ea0be
 method_colors = dict(base=neutral, knn=palette['blue'], knet=palette['vermilion'], fixed_knet=palette['green'],
-                     refit=palette['pink'], refit_linear=palette['sky'])
+                     knet_true=palette['orange'], refit=palette['pink'], refit_linear=palette['sky'])
 decision_colors = dict(undecided='#767676', keep=palette['blue'], accept='#00795A', change='#00795A', drop='#B84A00')
 
 # %% ../nbs/00d_plots.ipynb #1d00e99f

@@ -20,7 +20,7 @@ def same(a, b): pd.testing.assert_frame_equal(a.drop(columns=measured), b.drop(c
 def whole(tmp_path_factory): return Suite(units(), tmp_path_factory.mktemp('whole'), verbose=False).run()
 
 def test_rows(whole):
-    assert len(whole)==3*(9+7) and not whole.duplicated(['rate','include_self','method','k']).any()
+    assert len(whole)==3*(11+7) and not whole.duplicated(['rate','include_self','method','k']).any()
     assert whole[~whole.include_self].k_chosen.isin([1,11]).all() and whole[whole.include_self].k_chosen.isna().all()
     assert set(whole[whole.include_self].method)=={'base','knn','knet','fixed_knet'}
 
@@ -135,7 +135,7 @@ def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
         t.join()
     finally: ray.shutdown()
     assert killed and not s.left
-    assert len(df)==3*(9+7) and not df.duplicated(['rate','include_self','method','k']).any()
+    assert len(df)==3*(11+7) and not df.duplicated(['rate','include_self','method','k']).any()
     again = Suite(slow_units(), tmp_path, verbose=False).run() # nothing is left to do, and the files are the same
     pd.testing.assert_frame_equal(again, df)
 

@@ -10,6 +10,7 @@ __all__ = ['load_for', 'run_folder', 'patch_cached', 'Run', 'NetStage', 'Experim
 # %% ../../nbs/06_experiments.ipynb #3c8541e4
 import json,sys,time
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import asdict,replace
 from functools import cached_property
 from fastai.basics import *
@@ -25,6 +26,7 @@ from ..training import ResumableFit,quiet
 from ..backbones import make_backbone,n_weights,preliminary_learner
 from ..ieg import ieg_learner,split_probe
 from ..neighbors import choose_k,nearest,neighbor_labels,votes
+from ..transition import estimate_transition
 from ..knet import KNet,fit_knet,refit_head
 from .config import Config,Own,own_fields,run_name,value_of
 from .results import (describe,environment,methods,own_methods,plot_accuracy,register_method,results_table,separation,
@@ -346,6 +348,15 @@ def _refit(run, ks, hidden=None):
 
 @register_method('refit_linear')
 def _refit_linear(run, ks): return _refit(run, ks, hidden=0)
+
+# %% ../../nbs/06_experiments.ipynb #7d100002
+@register_method('knet_true')
+def _knet_true(run, ks):
+    s,L = run.knet(),run.data.n_classes
+    p,net = s.net.predict_proba(run.features['train'], run.chosen_k or max(ks)),deepcopy(s.net)
+    net.transition = estimate_transition(run.asked_labels, p).tensor()
+    seconds = run.neighbors['train_seconds']+s['seconds']
+    return net.predict(run.features['test'], ks),dict(weights=n_weights(net)+L*L*(net.transition is not None), seconds=seconds)
 
 # %% ../../nbs/06_experiments.ipynb #f8e07971
 @patch

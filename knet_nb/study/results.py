@@ -88,6 +88,7 @@ _controls = dict(refit='+ refit head', refit_linear='+ refit linear head')
 
 methods = dict(base=Method('base', per_k=False)) # name -> `Method`, in the order of tables
 methods |= {n:Method(title, marker=marker, curve=curve) for n,(title,marker,curve) in _per_k.items()}
+methods['knet_true'] = Method('+ kNet, T estimated', marker='D', control=True)
 methods |= {n:Method(title, per_k=False, control=True) for n,title in _controls.items()}
 for n,m in methods.items(): m.color = method_colors[n]
 
