@@ -27,6 +27,6 @@ setup(
     install_requires=lines('requirements'),
     extras_require={k.removesuffix('_requirements'):lines(k) for k in cfg if k.endswith('_requirements')},
     packages=find_packages(include=[f'{lib}*']),
-    package_data={lib: ['**/*.csv','**/*.html','**/*.js','**/*.css']},
+    package_data={lib: ['py.typed','**/*.csv','**/*.html','**/*.js','**/*.css']},
     entry_points=dict(console_scripts=lines('console_scripts'), nbdev=[f'{lib} = {lib}._modidx:d']),
     zip_safe=False)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import knet_nb
 from fastai.basics import *
 from fastcore.script import anno_parser
+from .docstrings import summary
 
 # %% ../nbs/00e_commands.ipynb #d59a38b0
 def ints(
@@ -44,7 +45,7 @@ def text_options(
     params = inspect.signature(func).parameters
     def f(**texts): return func(**{k:_from_text(v, params[k]) for k,v in texts.items()})
     f.__signature__ = inspect.Signature(map(_as_text, params.values()))
-    f.__doc__,f.__delwrap__ = func.__doc__,func # where `docments` looks next
+    f.__doc__,f.__delwrap__ = summary(func),func # where `docments` looks next
     return f
 
 # %% ../nbs/00e_commands.ipynb #9f4c3ee9

@@ -15,6 +15,7 @@ from .files import load_tensors,save_tensors
 from .checks import (as_tensor,check_features,check_k,check_ks,check_labels,check_lengths,check_positive,
     check_seed,dense)
 from .messages import can_see_bars,some_of
+from .training import TrimMemory
 from .loaders import TensorDL,TensorDataLoaders,TensorItems,channel_stats
 from .neighbors import check_vote_weights,nearest,neighbor_labels,vote_targets
 from .transition import clean_probs
@@ -131,6 +132,7 @@ def knet_learner(
     if nbr_weights is not None: nl = torch.stack([nl.float(), check_vote_weights(nbr_weights, nl.shape)], 1)
     dls = _knet_loaders(x, nl, valid, check_k(bs, 10**9, 'bs'), device)
     cbs = [NeighborTargets(k_max, n_classes, fixed_k)]+([SkipValidation()] if valid is None else [])
+    if n_classes>=1000 and device.type=='cpu': cbs.append(TrimMemory(10)) # targets of MBs each leave holes in the heap
     return Learner(dls, model.to(device), loss_func=knet_losses[loss](), cbs=cbs+L(kwargs.pop('cbs', None)), **kwargs)
 
 # %% ../nbs/05_knet.ipynb #05a10006

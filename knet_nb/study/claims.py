@@ -16,6 +16,7 @@ __all__ = ['claims', 'measured', 'in_words', 'half_interval', 'Verdict', 'judge'
 from dataclasses import dataclass,field
 from fastai.basics import *
 from scipy import stats
+from ..docstrings import summary
 from ..plots import method_colors,neutral,plain_axes
 from ..knet import SoftCE,SoftKL
 from .results import no_k
@@ -357,7 +358,7 @@ def ledger(
     "Each claim: what the paper says, the test, the effect, the verdict. Raises `ValueError` for what are no rows"
     def row(name, f):
         found = {k:v for k,v in vars(f(df)).items() if k!='by_block'}
-        return dict(claim=name, paper=f.paper, test=f.__doc__, **found, reason=f.reason)
+        return dict(claim=name, paper=f.paper, test=summary(f), **found, reason=f.reason)
     return pd.DataFrame([row(*o) for o in claims.items()])
 
 # %% ../../nbs/07b_claims.ipynb #c96b5208

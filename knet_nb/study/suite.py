@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from typing import Annotated
 from fastai.basics import *
 from ..files import OutOfTime,checksum,load_rows,save_rows
+from ..docstrings import summary
 from ..commands import check_options,options_of,run_command
 from ..data import LabeledData,local_path
 from ..features import find_head
@@ -490,5 +491,5 @@ def main(
         print(f"knet-run: {many[0]} goes with {how_to_ask()}", file=sys.stderr)
         raise SystemExit(2)
     if asked_help: argv = ['--help'] # --suite itself wants a name
-    about = '; '.join(f'{n} ({f.__doc__})' for n,f in suites.items())
+    about = '; '.join(f'{n} ({summary(f)})' for n,f in suites.items())
     run_command(knet_suite, argv, 'knet-run --suite', f'Suites: {about}')
