@@ -63,7 +63,9 @@ def read_answers(
         raise ValueError(f"annotations must be (n, m), or a frame of sample, annotator and label; got shape {np.shape(annotations)}")
     rows,who,labels,names = _of_table(annotations, index) if long else _of_matrix(annotations)
     if not len(labels): raise ValueError("there is no label in the annotations")
-    codes,classes = encode_labels(pd.Series(labels).infer_objects(), classes)
+    labels = pd.Series(labels).infer_objects()
+    if labels.dtype.kind=='f' and (labels%1==0).all(): labels = labels.astype(int) # gaps have made them floats
+    codes,classes = encode_labels(labels, classes)
     a = Answers(rows.astype(int), who, codes.numpy(), len(annotations) if not long else int(rows.max())+1, list(classes), names)
     if n is not None and (n<a.n if long else n!=a.n):
         raise ValueError(f"the annotations are of {counted(a.n, 'sample')}, the features of {n:,}: they must be of the same ones")
