@@ -161,7 +161,7 @@ def test_a_run(capsys, tmp_path):
     df,text = pd.read_csv('run/results.csv'),open('run/results.csv').read()
     assert pd.read_parquet('run/results.parquet').to_csv(index=False)==text
     full = ['method','accuracy','weights','floats','seconds','seed','noise_rate','device','versions','hardware']
-    assert len(df)==2*(3+3*2) and not df[full].isna().any().any()
+    assert len(df)==2*(3+4*2) and not df[full].isna().any().any()
     assert df.accuracy.between(0,100).all() and (df.seconds>=0).all() and set(df.k.dropna())=={1,5} and df.noise_rate.between(.1,.5).all()
     with Image.open('run/accuracy.png') as im:
         im.load()

@@ -17,7 +17,7 @@ from fastai.basics import *
 from ..files import Stage,Stages,atomic_path,checksum,key_of
 from ..checks import seed_of
 from ..plots import save_plot
-from ..commands import options_of,run_command
+from ..commands import many_experiments,options_of,run_command
 from ..data import LabeledData,dataset_names,load_data
 from ..noise import make_noise
 from ..images import pixels
@@ -476,4 +476,4 @@ def main(
     argv:list=None, # Arguments (default: the command line's)
 ):
     "The command `knet-run` for one experiment"
-    run_command(knet_run, argv, epilog="Many experiments, such as all of the paper's: knet-run --suite --help")
+    run_command(knet_run, argv, epilog=many_experiments)
