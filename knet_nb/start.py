@@ -22,9 +22,11 @@ def _stop(prog):
 def start(
     module:str, # With a function `main`
     prog:str, # Name of the command
+    first=None, # What is called before that module is loaded
 ):
     "Load a command's module and run its `main`. Ctrl-C meanwhile is one line and exit status 130"
     before = signal.signal(signal.SIGINT, lambda *_: _stop(prog))
+    if first: first()
     main = import_module(module).main
     signal.signal(signal.SIGINT, before)
     try: main()
@@ -71,12 +73,12 @@ def help_at_once(
     parser_of(outline_of(parts)[name], prog, epilog).parse_args(argv)
 
 # %% ../nbs/09_start.ipynb #09000012
-def clean():
-    help_at_once(sys.argv[1:], 'knet-clean', {'knet_nb.clean.command':['CleanOptions','knet_clean']})
-    return start('knet_nb.clean.command', 'knet-clean')
+def _help_of_clean(): help_at_once(sys.argv[1:], 'knet-clean', {'knet_nb.clean.command':['CleanOptions','knet_clean']})
 
-def run():
+def _help_of_run():
     from knet_nb.commands import many_experiments
     parts = {'knet_nb.study.config':['Config'], 'knet_nb.study.experiments':['knet_run']}
     help_at_once(sys.argv[1:], 'knet-run', parts, many_experiments)
-    return start('knet_nb.study.suite', 'knet-run')
+
+def clean(): return start('knet_nb.clean.command', 'knet-clean', _help_of_clean)
+def run(): return start('knet_nb.study.suite', 'knet-run', _help_of_run)

@@ -205,7 +205,7 @@ def process(*args):
 def test_interrupted_while_loading():
     "At any moment: one line, no traceback"
     code = "from knet_nb.start import {}; print(flush=True); {}()"
-    ps = [subprocess.Popen([sys.executable,'-W','ignore','-c',code.replace('{}',f),'--version'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    ps = [subprocess.Popen([sys.executable,'-W','ignore','-c',code.replace('{}',f),'nowhere'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
           for f in ('run','clean')]
     for p in ps: p.stdout.readline()
     for p,s in zip(ps, (.4,.6)): # seconds, of the two to ten that loading takes
