@@ -56,7 +56,7 @@ def features(name):
         d,at = load_data(name),cifar_rows()
         return seen(hwc(d.x_train[at])),seen(hwc(d.x_test)),d.y_train[at].numpy(),d.y_test.numpy()
     if name=='svhn':
-        d = load_data(data_folder('svhn_sample'))
+        d = load_data('svhn_sample')
         return seen(hwc(d.x_train)),seen(hwc(d.x_test)),d.y_train.numpy(),d.y_test.numpy()
     if name=='trashnet':
         s = read_folder(data_folder('trashnet150'))

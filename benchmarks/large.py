@@ -6,8 +6,9 @@
 
 Each size runs in a process of its own. The features are 64 float32 numbers a row in a file mapped into memory: ten classes of
 30 clusters each, of uneven size, each cluster in a 12-dimensional subspace, plus a little noise in all directions; with more
-than 300 classes a cluster each. 30 % of the labels are drawn anew. The memory is what the process holds at most of its own beyond what it held before the fit; pages of the
-mapped file, the data, do not count. Rows of a size, number of classes and search that have been run before are replaced in results/large/results.csv.
+than 300 classes a cluster each. 30 % of the labels are drawn anew. The memory is what the process holds at most of its own
+beyond what it held before the fit; pages of the mapped file, the data, do not count. Rows of a size, number of classes and
+search that have been run before are replaced in results/large/results.csv.
 Linux only."""
 import argparse,json,subprocess,sys,tempfile,threading
 import numpy as np,pandas as pd

@@ -55,7 +55,7 @@ def stored(data, features, folder):
         d = datasets.load_digits()
         x,y = (d.images*16).clip(0, 255).astype(np.uint8),d.target
     elif data=='svhn2000':
-        d = load_data(data_folder('svhn_sample'))
+        d = load_data('svhn_sample')
         x,y = d.x_train[:2000].permute(0,2,3,1).numpy(),d.y_train[:2000].numpy()
     else:
         at = cifar_rows(int(data.removeprefix('cifar')))

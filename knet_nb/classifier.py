@@ -367,17 +367,20 @@ def _reader(self:KNetClassifier, X, ks):
     return read
 
 @patch
-def _rows_at_once(self:KNetClassifier, X, ks):
-    "Slices of rows whose features and distributions fit into some MB"
+def _of_rows(self:KNetClassifier, X, ks, f):
+    "What f makes of the distributions (m, len(ks), L) of all rows; they are read some MB at a time"
+    read,out = self._reader(X, ks),None
     size = max(1, min(65536, 2**23//max(X.shape[1], len(ks)*len(self.classes_))))
-    return [slice(i, i+size) for i in range(0, len(X), size)]
+    for i in range(0, len(X), size):
+        o = f(read(slice(i, i+size)))
+        if out is None: out = np.empty((len(X), *o.shape[1:]), o.dtype)
+        out[i:i+size] = o
+    return out
 
 @patch
 def _proba(self:KNetClassifier, X, ks):
     "Distributions (n, len(ks), L) float32"
-    out,read = np.empty((len(X), len(ks), len(self.classes_)), np.float32),self._reader(X, ks)
-    for at in self._rows_at_once(X, ks): out[at] = read(at)
-    return out
+    return self._of_rows(X, ks, noop)
 
 # %% ../nbs/08_classifier.ipynb #5e100022
 _kept = 2**28 # probabilities: 1 GB
@@ -444,20 +447,7 @@ def predict_proba(self:KNetClassifier,
     """Probabilities of the true classes, in the order of `classes_`; with noise=None, of the labels that are given
 
     The latter are the distribution of the labels among the k nearest training samples"""
-    check_is_fitted(self)
-    X,k = validate_data(self, _readable(X), reset=False),ifnone(k, self.k_)
-    p = self._true_proba(X, list(k) if is_iter(k) else [k], lambda p: p)
-    return p if is_iter(k) else p[:,0]
-
-@patch
-def _true_proba(self:KNetClassifier, X, ks, f):
-    "What f makes of the distributions of the true classes (m, len(ks), L), for all rows"
-    read,T = self._reader(X, ks),None if self.knet_.transition is not None else self._transition # too many for a matrix
-    def one(at):
-        p = read(at)
-        for i in range(len(ks)*(T is not None)): p[:,i] = clean_probs(p[:,i], T)
-        return f(p)
-    return np.concatenate([one(at) for at in self._rows_at_once(X, ks)])
+    return self._answer(X, k, noop)
 
 @patch
 def predict(self:KNetClassifier,
@@ -465,10 +455,20 @@ def predict(self:KNetClassifier,
     k=None, # One k or several, in [1, k_max_] (default: `k_`)
 )->np.ndarray: # (n,) labels for one k, (n, len(k)) for several
     "The most probable label"
+    best = self._answer(X, k, lambda p: p.argmax(-1))
+    return self.classes_[best]
+
+@patch
+def _answer(self:KNetClassifier, X, k, f):
+    "What f makes of the distributions of the true classes (m, len(k), L); for one k without its axis"
     check_is_fitted(self)
     X,k = validate_data(self, _readable(X), reset=False),ifnone(k, self.k_)
-    best = self.classes_[self._true_proba(X, list(k) if is_iter(k) else [k], lambda p: p.argmax(-1))]
-    return best if is_iter(k) else best[:,0]
+    T = None if self.knet_.transition is not None else self._transition # too many classes for a matrix
+    def true(p):
+        for i in range(p.shape[1]*(T is not None)): p[:,i] = clean_probs(p[:,i], T)
+        return f(p)
+    res = self._of_rows(X, list(k) if is_iter(k) else [k], true)
+    return res if is_iter(k) else res[:,0]
 
 # %% ../nbs/08_classifier.ipynb #58a00002
 def noise_estimate(

@@ -143,6 +143,7 @@ def parser_of(
     p.add_argument('--version', action='version', version=version)
     return p
 
+# %% ../nbs/00e_commands.ipynb #e0c00001
 def run_command(
     func, # A function with docments
     argv:list=None, # Arguments (default: the command line's)

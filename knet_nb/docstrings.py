@@ -31,10 +31,11 @@ def _about(lines, node, default=None):
 
 def _result(lines, f):
     "Type and comment of what a function returns"
+    kind = ast.unparse(f.returns) if f.returns else ''
     for row in range(f.lineno, f.body[0].lineno): # the last line of the head
         m = re.search(r'(?:\)|\w|\])\s*:\s*#\s?(.*)$', lines[row-1])
-        if m and '(' not in m[0].split('#')[0]: return (ast.unparse(f.returns) if f.returns else ''),m[1].strip()
-    return (ast.unparse(f.returns) if f.returns else ''),''
+        if m and '(' not in m[0].split('#')[0]: return kind,m[1].strip()
+    return kind,''
 
 # %% ../nbs/00_docstrings.ipynb #d0c50008
 def _parameters(lines, f, method=False):
@@ -52,6 +53,7 @@ def _fields(lines, c):
     "The same of the fields of a dataclass"
     return {n.target.id:_about(lines, n, n.value) for n in c.body if isinstance(n, ast.AnnAssign)}
 
+# %% ../nbs/00_docstrings.ipynb #d0c50015
 def _is_patch(f): return any(ast.unparse(d).startswith('patch') for d in f.decorator_list)
 
 def comments_of(
@@ -109,6 +111,7 @@ def _with_delegated(o, about):
     known = more|about
     return {n:known[n] for n in names if n in known}|{'return':about.get('return', ('',''))}
 
+# %% ../nbs/00_docstrings.ipynb #d0c50016
 def document(
     module, # That has been loaded
     source:str, # Its source
@@ -144,8 +147,11 @@ def _then_document(loader):
     run = loader.exec_module
     def f(module):
         run(module)
-        if 'nbdev.processors' not in sys.modules: document(module, loader.get_source(module.__name__) or '')
+        _document_here(module, loader.get_source(module.__name__) or '')
     return f
+
+def _document_here(module, source): # not while nbdev builds the pages
+    if 'nbdev.processors' not in sys.modules: document(module, source)
 
 def install(
     package:str, # Its name
@@ -153,4 +159,4 @@ def install(
     "From now on the modules of a package are documented when they are loaded"
     sys.meta_path.insert(0, _Finder(package))
     here = sys.modules[__name__]
-    if 'nbdev.processors' not in sys.modules: document(here, inspect.getsource(here)) # it was there before
+    _document_here(here, inspect.getsource(here)) # it was there before

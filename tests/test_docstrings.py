@@ -25,7 +25,7 @@ def test_public_symbols(name):
         try: said = {p:v for p,v in docments(o).items() if v and p not in ('self','return','kwargs','args')}
         except (OSError,TypeError,ValueError): continue # it has no source of its own
         src = inspect.getsource(o)
-        if isinstance(o, type) is False and '):' in src.splitlines()[0]: continue # what stands behind it is about the function
+        if not isinstance(o, type) and '):' in src.splitlines()[0]: continue # what stands behind it is about the function
         shown = section(inspect.getdoc(o) or '', 'Parameters')
         for p,comment in said.items():
             if p not in src: continue # another package's
