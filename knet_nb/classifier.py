@@ -20,7 +20,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples,check_is_fitted,validate_data
 from .checks import (as_numpy,check_distributions,check_features,check_k,check_labels,check_lengths,
     check_missing,dense,encode_labels,label_array)
-from .neighbors import choose_k,nearest,nearest_ivf,neighbor_labels,vote_weights,with_self
+from .neighbors import choose_k,largest_k,nearest,nearest_ivf,neighbor_labels,vote_weights,with_self
 from .transition import Transition,clean_probs,confusions,noise_rate,right_probs,transition_of
 from .annotators import combine,dawid_skene,majority_vote,rank_annotators,read_answers
 from .knet import default_bs,fit_knet,knet_losses
@@ -30,7 +30,7 @@ class KNetClassifier(ClassifierMixin, BaseEstimator):
     "kNet on the votes of nearest neighbours: it keeps no training sample and rates the training labels"
     def __init__(self,
         k:int=None, # Neighbours whose vote is predicted, in [1, k_max] (default: chosen in `fit`, see `k_`)
-        k_max:int=101, # Largest k that it is trained for; at most n - 1 for n samples (n with `include_self`)
+        k_max:int=101, # Largest k that it is trained for; of a small set at most half of the samples, or `k`
         metric:str='euclidean', # Of the search for neighbours: 'euclidean' or 'cosine'
         width='auto', # Of kNet's hidden layer: 'auto' (`KNet`'s default), 'paper' d//16, or an int
         include_self:bool=False, # Is a sample the first of its own neighbours?
@@ -346,10 +346,7 @@ def _limit_k(self:KNetClassifier, n):
     if not self.include_self and 1<len(self.classes_)==n:
         raise ValueError(f"each of the {n} classes has one sample: without itself (include_self=False) "
                          "no vote can be right")
-    most = n-(not self.include_self)
-    self.k_max_ = min(int(self.k_max), most)
-    why = f", as k_max is {self.k_max} and {n} samples have {most} neighbours"
-    if self.k is not None: check_k(self.k, self.k_max_, why=why)
+    self.k_max_ = largest_k(self.k_max, n, self.k, self.include_self)
 
 # %% ../nbs/08_classifier.ipynb #0b50d1de
 @patch

@@ -23,7 +23,7 @@ from .loaders import TensorDL
 from .features import Extractor,LoaderInputs,OnnxNet,architecture,check_order,extract_features,find_head
 from .features import image_features,plain_loader
 from .backbones import backbones,mlp
-from .neighbors import choose_k,nearest,neighbor_labels,with_self
+from .neighbors import choose_k,largest_k,nearest,neighbor_labels,with_self
 from .knet import KNet,fit_knet
 from .transition import estimate_transition
 from .classifier import KNetClassifier
@@ -302,10 +302,8 @@ def _of_part(labels, ds):
 def _fit(feats, y, n_classes, k, k_max, metric, include_self, noise, device, progress, **kwargs):
     "kNet of features and labels, and k, chosen if there is none"
     if noise not in (None,'estimate'): raise ValueError(f"noise must be 'estimate' or None, got {noise!r}")
-    most = len(y)-1+include_self
-    if k_max>most: warn(f"k_max is lowered from {k_max} to {most}, as {len(y)} samples have no more neighbours")
-    k_max = min(k_max, most)
-    if k is not None: check_k(k, k_max)
+    wished,k_max = k_max,largest_k(k_max, len(y), k, include_self)
+    if k_max<wished: warn(f"k_max is lowered from {wished} to {k_max}: of {len(y)} samples at most half are asked")
     ids = nearest(feats, k=min(k_max, len(y)-1), metric=metric, device=device, progress=progress or None)[1].cpu()
     nl = neighbor_labels(ids, y)
     if k is None: k = choose_k(nl, y, n_classes)
@@ -319,7 +317,7 @@ def _fit(feats, y, n_classes, k, k_max, metric, include_self, noise, device, pro
 @delegates(fit_knet, but=['n_classes','nbr_labels','fixed_k','device'])
 def to_knet(self:Learner,
     k:int=None, # Used where none is given (default: the k whose votes agree best with the labels, `choose_k`)
-    k_max:int=101, # Largest k; with fewer neighbours it is lowered, and that is said
+    k_max:int=101, # Largest k; of few samples at most half of them, and that is said
     dl=None, # Loader, in order, of the samples that neighbours and kNet are made of (default: the training samples)
     labels=None, # (n,) codes or class names of these samples, in the order of their data set (default: the loader's)
     layer:str=None, # Module whose output is the feature vector (default: what enters the last linear layer)
@@ -452,7 +450,7 @@ def to_knet(self:Extractor,
     images:list, # (n,) what `image_features` takes
     labels, # (n,) codes or class names
     k:int=None, # Used where none is given (default: the k whose votes agree best with the labels, `choose_k`)
-    k_max:int=101, # Largest k; with fewer neighbours it is lowered, and that is said
+    k_max:int=101, # Largest k; of few samples at most half of them, and that is said
     classes:list=None, # Class names (default: the labels that occur)
     folder='.', # What relative paths are relative to
     metric:str=None, # Of the neighbours (default: the extractor's)

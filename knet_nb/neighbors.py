@@ -6,7 +6,7 @@ Docs: https://knet-nb.github.io/knet_nb/neighbors.html.md"""
 
 # %% auto #0
 __all__ = ['nearest', 'nearest_ivf', 'neighbor_labels', 'with_self', 'vote_targets', 'check_vote_weights', 'votes', 'choose_k',
-           'KNNClassifier', 'vote_weights']
+           'largest_k', 'KNNClassifier', 'vote_weights']
 
 # %% ../nbs/04_neighbors.ipynb #a529f1f3
 from contextlib import contextmanager
@@ -493,6 +493,20 @@ def _winners(nl, n_classes, w):
         most,best = own,label
         res[:,k] = best
     return res
+
+# %% ../nbs/04_neighbors.ipynb #4e00a002
+def largest_k(
+    k_max:int, # As wished for
+    n:int, # Samples there are
+    k:int=None, # One k that has to be possible
+    include_self:bool=False, # Is a sample the first of its own neighbours?
+)->int:
+    "`k_max`, or half of the samples if that is less. Raises `ValueError` if they are too few for `k`"
+    most = n-(not include_self)
+    if k is None: return min(int(k_max), max(1, n//2))
+    why = f", as k_max is {k_max} and {n} samples have {most} neighbours" if most<k_max else ""
+    k = check_k(k, min(k_max, most), why=why)
+    return min(int(k_max), max(k, n//2))
 
 # %% ../nbs/04_neighbors.ipynb #d01c1587
 class KNNClassifier(ClassifierMixin, BaseEstimator):

@@ -150,11 +150,11 @@ def test_k(data, fitted):
     for k in (0,16,-1,1.5,True,'3',[1,16],[]):
         with pytest.raises(ValueError, match=r'k must be (a whole number in|whole and lie in) \[1, (k_max=)?15\]'): fitted.predict(x, k)
     small = tiny(k_max=101).fit(x[:20], noisy[:20])
-    assert small.k_max_==19 and small.predict(x, 19).shape==(300,)
-    with pytest.raises(ValueError, match=r'19\], got 20'): small.predict(x, 20)
+    assert small.k_max_==10 and small.predict(x, 10).shape==(300,)
+    with pytest.raises(ValueError, match=r'10\], got 11'): small.predict(x, 11)
     with pytest.raises(ValueError, match=r'k must be a whole number in \[1, 19\].*19 neighbours, got 25'): tiny(k_max=101, k=25).fit(x[:20], noisy[:20])
     own = tiny(k_max=101, include_self=True).fit(x[:20], noisy[:20])
-    assert own.k_max_==20
+    assert own.k_max_==10 and tiny(k_max=101, k=17).fit(x[:20], noisy[:20]).k_max_==17
 
 @pytest.mark.parametrize('kw', [dict(k=0),dict(k=2.),dict(k=16),dict(k_max=0),dict(metric='l1'),dict(metric=None),dict(width='wide'),dict(width=-1),dict(width=None),dict(loss='mse'),
     dict(epochs=0),dict(epochs=1.5),dict(lr=0),dict(lr='a'),dict(lr=np.nan),dict(batch_size=1),dict(search='hnsw'),dict(recall=0),dict(recall=95)], ids=str)
@@ -217,7 +217,7 @@ def sets(draw):
     if kind not in ('huge',) and np.abs(x[np.isfinite(x)]).max(initial=0)<1e3: x = x.astype(draw(st.sampled_from(['f8','f4','f2','>f8'])))
     names = draw(st.lists(st.text(max_size=8), min_size=1, max_size=6, unique=True))
     y = np.array(names, object)[g.integers(0, len(names), n)]
-    return x,y,n>1 and kind not in ('NaN','inf','huge')
+    return x,y,n>1 and kind not in ('NaN','inf')
 
 few = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
@@ -226,8 +226,9 @@ few = settings(max_examples=25, deadline=None, derandomize=True, suppress_health
 def test_right_or_a_clear_error(case, k_max, include_self, k):
     x,y,fine = case
     n,classes = len(x),sorted(set(y))
-    cap = min(k_max, n-(not include_self))
-    fine = fine and (k is None or k<=cap) and (include_self or len(classes)==1 or len(classes)<n)
+    most = min(k_max, n-(not include_self)) # for k; and without one half of them
+    cap = min(k_max, max(n//2, k or 1))
+    fine = fine and (k is None or k<=most) and (include_self or len(classes)==1 or len(classes)<n)
     fit = lambda: tiny(epochs=1, width=2, k_max=k_max, k=k, include_self=include_self).fit(x, y)
     if not fine:
         with pytest.raises(ValueError) as e: fit()
@@ -237,8 +238,10 @@ def test_right_or_a_clear_error(case, k_max, include_self, k):
     li = m.label_issues_
     assert list(m.classes_)==classes and m.k_max_==cap and 1<=m.k_<=cap and m.pred_probs_.shape==(n,len(classes))
     assert np.isfinite(m.pred_probs_).all() and np.abs(m.pred_probs_.sum(1)-1).max()<1e-5
-    assert (li.given==y).all() and len(li)==n and li.score.between(0, 1).all() and (li.p_suggested>=li.p_given).all()
-    assert ((li.score<.5)==(li.suggested!=li.given)).all() and (li.suggested!=li.given)[li.is_issue].all()
+    assert (li.given==y).all() and len(li)==n and li.score.between(0, 1).all() and (li.suggested!=li.given)[li.is_issue].all()
+    assert (li.p_suggested>=li.p_given)[~li.is_issue].all() # an estimate may doubt the most probable label
+    plain = label_issues([classes.index(o) for o in y], m.pred_probs_)
+    assert (plain.p_suggested>=plain.p_given).all() and ((plain.score<.5)==(plain.suggested!=plain.given)).all() and (plain.suggested!=plain.given)[plain.is_issue].all()
     np.testing.assert_array_equal(m.predict(x[::-1])[::-1], m.predict(x))
     if len(classes)==1: assert not li.is_issue.any()
 

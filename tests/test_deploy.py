@@ -120,8 +120,8 @@ def test_labels(learn20, images):
         with pytest.raises(ValueError, match=why): learn20.to_knet(labels=bad, **small)
     named = learn20.to_knet(classes=range(10), include_self=True, hidden=8, metric='cosine', **small)
     assert named.classes==list(range(10)) and named.knet.hidden==8
-    with pytest.warns(UserWarning, match='k_max is lowered from 101 to 99, as 100 samples have no more neighbours'): many = learn20.to_knet(epochs=2)
-    assert many.knet.k_max==99
+    with pytest.warns(UserWarning, match='k_max is lowered from 101 to 50: of 100 samples at most half are asked'): many = learn20.to_knet(epochs=2)
+    assert many.knet.k_max==50
     for k_max in (0,-1,2.5,None): # and no number is taken for another
         with pytest.raises(ValueError, match='k_max must be a whole number'): learn20.to_knet(k_max=k_max)
     with pytest.raises(ValueError, match=r'whole number in \[1, 15\], got 16'): learn20.to_knet(k=16, **small)

@@ -97,7 +97,7 @@ def test_presizing(tfms, size, method):
                       item_tfms=Resize(64, method), batch_tfms=aug_transforms(size=size)+tfms)
     learn = vision_learner(block.dataloaders(photos(), bs=16, num_workers=0), resnet18, pretrained=False, normalize=False)
     with learn.no_bar(),learn.no_logging(): learn.fit(1)
-    with pytest.warns(UserWarning, match='k_max is lowered from 101 to 64, as 65 samples have no more neighbours'): net = learn.to_knet(epochs=5)
+    with pytest.warns(UserWarning, match='k_max is lowered from 101 to 32: of 65 samples at most half are asked'): net = learn.to_knet(epochs=5)
     files = list(get_image_files('set')[:9])
     want = learn.dls.test_dl(files, num_workers=0).one_batch()[0].as_subclass(Tensor)
     assert torch.allclose(net.prepare(net.as_batch(files)), want, atol=1e-4)

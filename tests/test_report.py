@@ -202,9 +202,9 @@ def test_options_come_before_the_data(capsys, monkeypatch):
 def test_k_max_beyond_the_samples(capsys):
     table(60)[0].to_csv('a.csv', index=False)
     knet_clean('a.csv', 'out', k_max=1000)
-    says = 'k_max is 59, not 1,000: a sample has no more neighbours among 60'
-    assert says in capsys.readouterr().out and says in page_data('out/report.html')['notes'] and KNet.load('out/model.safetensors').k_max==59
-    knet_clean('a.csv', 'out', k_max=59)
+    says = 'k_max is 30, not 1,000: of 60 samples at most half are asked'
+    assert says in capsys.readouterr().out and says in page_data('out/report.html')['notes'] and KNet.load('out/model.safetensors').k_max==30
+    knet_clean('a.csv', 'out', k_max=30)
     assert 'k_max' not in capsys.readouterr().out
 
 @pytest.mark.parametrize('kind', ['csv','parquet'])

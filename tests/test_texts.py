@@ -26,7 +26,7 @@ def test_a_column(kind):
     df = frame()
     df.to_csv('t.csv', index=False) if kind=='csv' else df.to_parquet('t.parquet')
     for kw in ({}, dict(embedder='test_texts:lengths')):
-        d = knet_clean(f't.{kind}', 'out', label='topic', text='said', quiet=True, k_max=10, **kw) # of 40 samples 39 neighbours are nearly all
+        d = knet_clean(f't.{kind}', 'out', label='topic', text='said', quiet=True, **kw)
         data = page_data('out/report.html')
         assert data['columns']==['said'] and data['values'][0]==[df.said[int(data['rows'][0][0])]]
         assert data['notes'][0].startswith("Features: texts of 'said', by "+kw.get('embedder','words')) and 'other (features are made of texts)' in data['notes'][0]

@@ -24,6 +24,7 @@ from ..features import OnnxNet,bf16_supported,default_extractor,extract_features
 from ..features import is_extractor,pretrained,text_features
 from ..training import ResumableFit,SayEpochs,quiet
 from ..backbones import backbones,get_recipe,make_backbone,mlp,preliminary_learner
+from ..neighbors import largest_k
 from ..knet import KNet
 from ..classifier import KNetClassifier,issue_cols,worth_taking
 from ..deploy import DeployedKNet,deploy_extractor,feature_net
@@ -118,7 +119,7 @@ class CleanOptions:
     to:str=None
     link:bool=False # Links in that folder, instead of copies
     move:bool=False # Move the files there: this changes the data
-    k_max:int=101 # Largest number of neighbours; not more than the other samples there are
+    k_max:int=101 # Largest number of neighbours; of few samples at most half of them
     metric:str='auto' # Of the neighbours: euclidean or cosine (auto: cosine among features of a pretrained network or embedder)
     seed:int=0 # Of the trainings
     thumbs:int=2000 # At most so many thumbnails in report.html
@@ -170,7 +171,7 @@ class Cleaning:
     ):
         store_attr()
         self.recipe,self.out = options.full_recipe,Path(options.out).expanduser()
-        self.stages,self.k_max = Stages(self.out/'stages', say),min(options.k_max, len(samples)-1)
+        self.stages,self.k_max = Stages(self.out/'stages', say),largest_k(options.k_max, len(samples))
         self.notes,self.warning = [*samples.notes,*self._fewer_neighbors()],''
         self.backbone_name,self.extractor = self.choose_backbone()
         self.metric = self._best_metric() if options.metric=='auto' else options.metric
@@ -190,8 +191,8 @@ class Cleaning:
         if self.samples.texts is not None: return f'{self.samples.how}, by {self.options.embedder}'
 
     def _fewer_neighbors(self):
-        k,n = self.options.k_max,len(self.samples)
-        return [f"k_max is {n-1:,}, not {k:,}: a sample has no more neighbours among {n:,}"] if k>=n else []
+        wished,k,n = self.options.k_max,self.k_max,len(self.samples)
+        return [f"k_max is {k:,}, not {wished:,}: of {n:,} samples at most half are asked"] if k<wished else []
 
     @cached_property
     def extracted(self)->Tensor: return self.extract()
@@ -262,7 +263,7 @@ def _compare(self:Cleaning, name, e, fit, held):
     own = [extract_features(learn, part, bf16=False) for part in ('train','test')]
     other = image_features([s.images[i] for i in (*fit,*held)], e, s.folder, device=o.device, progress=not o.quiet)
     def score(fitted, new, metric):
-        clf = KNetClassifier(k_max=min(self.k_max, len(fit)-1), metric=metric, random_state=o.seed, device=o.device)
+        clf = KNetClassifier(k_max=self.k_max, metric=metric, random_state=o.seed, device=o.device)
         return clf.fit(fitted.numpy(), s.labels[fit]).score(new.numpy(), s.labels[held])
     return score(*own, 'euclidean'),score(other[:len(fit)], other[len(fit):], e.metric)
 
