@@ -21,6 +21,7 @@ from sklearn.utils.validation import _num_samples,check_is_fitted,validate_data
 from .checks import (as_numpy,check_distributions,check_features,check_k,check_labels,check_lengths,
     check_missing,dense,encode_labels,label_array)
 from .neighbors import choose_k,largest_k,nearest,nearest_ivf,neighbor_labels,vote_weights,with_self
+from .spaces import better_space,class_space
 from .transition import Transition,clean_probs,confusions,noise_rate,right_probs,transition_of
 from .annotators import combine,dawid_skene,majority_vote,rank_annotators,read_answers
 from .knet import default_bs,fit_knet,knet_losses
@@ -32,6 +33,7 @@ class KNetClassifier(ClassifierMixin, BaseEstimator):
         k:int=None, # Neighbours whose vote is predicted, in [1, k_max] (default: chosen in `fit`, see `k_`)
         k_max:int=101, # Largest k that it is trained for; of a small set at most half of the samples, or `k`
         metric:str='euclidean', # Of the search for neighbours: 'euclidean' or 'cosine'
+        space:str='auto', # Where they are looked for: 'features', 'classes' (`class_space`) or 'auto': where they agree more
         width='auto', # Of kNet's hidden layer: 'auto' (`KNet`'s default), 'paper' d//16, or an int
         include_self:bool=False, # Is a sample the first of its own neighbours?
         loss:str='ce', # 'ce' or 'kl'
@@ -45,7 +47,8 @@ class KNetClassifier(ClassifierMixin, BaseEstimator):
         device=None, # Where to train (default: fastai's `default_device()`)
         progress:bool=False, # Show progress bars?
     ):
-        self.k,self.k_max,self.metric,self.width,self.include_self,self.loss = k,k_max,metric,width,include_self,loss
+        self.k,self.k_max,self.metric,self.space = k,k_max,metric,space
+        self.width,self.include_self,self.loss = width,include_self,loss
         self.epochs,self.lr,self.batch_size,self.noise,self.search,self.recall = epochs,lr,batch_size,noise,search,recall
         self.random_state,self.device,self.progress = random_state,device,progress
 
@@ -61,7 +64,7 @@ def _is_width(v): return v in ('auto','paper') if isinstance(v, str) else _is_wh
 _parameters = dict(
     k=_or_none(*_at_least(1)), k_max=_at_least(1), epochs=_at_least(1), batch_size=_or_none(*_at_least(2)),
     metric=_among('euclidean','cosine'), noise=(lambda v: v is None or v=='estimate', "'estimate' or None"),
-    search=_among('auto','exact','ivf'), loss=_among(*knet_losses),
+    search=_among('auto','exact','ivf'), space=_among('auto','features','classes'), loss=_among(*knet_losses),
     width=(_is_width, "'auto', 'paper' or a whole number"), lr=(lambda v: _is_real(v) and 0<v<np.inf, 'a positive number'),
     recall=(lambda v: _is_real(v) and 0<v<=1, 'in (0, 1]'))
 
@@ -253,14 +256,27 @@ def outliers(
     low,high = np.quantile(d, [.25,.75])
     return d>high+1.5*(high-low)
 
+# %% ../nbs/08_classifier.ipynb #5e10000d
+@patch
+def _choose_space(self:KNetClassifier, X, y, w, seed):
+    "The space of the classes (n, L) float32, or None for the features. Sets `space_` and `agreement_`"
+    L,Z = len(self.classes_),None
+    self.agreement_ = {}
+    if self.space=='classes': Z = class_space(X, y, L, seed=seed)
+    if self.space=='auto': Z,self.agreement_ = better_space(X, y, L, self.k_max_, self.metric, w, seed)
+    self.space_ = 'features' if Z is None else 'classes'
+    return Z
+
 # %% ../nbs/08_classifier.ipynb #42c6a026
 @patch
 def _neighbor_labels(self:KNetClassifier, X, y, w, rows, seed):
-    "Labels (m, k_max_) of the neighbours of the rows to train on, and weights or None. Sets `k_` and `recall_`"
+    "Labels (m, k_max_) of the neighbours of the rows to train on, and weights or None. Sets `k_`, `recall_`, `space_` and `agreement_`"
     others = max(1, self.k_max_-self.include_self) # neighbours besides itself
     how = dict(search=self.search, recall=self.recall, seed=seed, device=self.device, progress=self.progress)
     d,ids,self.recall_ = _search(X, rows, others, self.metric, **how)
     self._near = d[:,:10],ids[:,:10],rows
+    Z = self._choose_space(X, y, w, seed)
+    if Z is not None: _,ids,self.recall_ = _search(Z, rows, others, 'euclidean', **how)
     nl,own,L = neighbor_labels(ids, y),torch.as_tensor(y if rows is None else y[rows]),len(self.classes_)
     nw,w = (None,None) if w is None else (w[ids],w if rows is None else w[rows])
     self.k_ = int(self.k or min(choose_k(nl, own, L, weights=nw)+self.include_self, self.k_max_))

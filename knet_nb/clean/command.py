@@ -319,7 +319,7 @@ def extract(self:Cleaning)->Tensor: # kept in the cache
     return x
 
 # %% ../../nbs/08f_command.ipynb #553e871e
-rating_version = 3 # goes up where the same labels are rated otherwise, so that no old stage answers
+rating_version = 4 # goes up where the same labels are rated otherwise, so that no old stage answers
 
 @patch
 def rate_labels(self:Cleaning)->Stage:
@@ -327,7 +327,12 @@ def rate_labels(self:Cleaning)->Stage:
     s,o = self.samples,self.options
     rows = checksum(dict(x=self.features, y=torch.as_tensor(s.labels)))
     key = key_of(rows, self.k_max, self.metric, o.seed, o.device, knet_nb.__version__, rating_version)
-    return self.stages.get('issues', key, self._rate)
+    stage = self.stages.get('issues', key, self._rate)
+    if stage['space']=='classes':
+        seen = stage['agreement']
+        self.notes.append(f"Neighbours are looked for among what the features say of the classes: {seen['classes']:.0%} agree with the "
+                          f"labels there, {seen['features']:.0%} among the features themselves")
+    return stage
 
 def _around(clf): # contradictions, outliers, and which classes are confused
     tensors = lambda name,d: {f'{name}_{c}':torch.as_tensor(v.to_numpy(copy=True)) for c,v in d.items()}
@@ -345,7 +350,8 @@ def _rate(self:Cleaning):
         clf.fit(self.features.numpy(), self.samples.labels)
     columns = {n:torch.as_tensor(clf.label_issues_[n].to_numpy(copy=True)) for n in issue_cols}
     weights = {f'knet.{k}':v for k,v in clf.knet_.state_dict().items()}
-    return columns|weights|_around(clf),dict(k=int(clf.k_), args=clf.knet_.config)
+    about = dict(k=int(clf.k_), args=clf.knet_.config, space=clf.space_, agreement=clf.agreement_)
+    return columns|weights|_around(clf),about
 
 # %% ../../nbs/08f_command.ipynb #a9923950
 @patch
