@@ -6,16 +6,24 @@ from tree import tree_copy
 def pages(items):
     for o in items: yield from pages(o['contents']) if isinstance(o, dict) else [o]
 
+site = 'https://knet-nb.github.io/knet_nb/'
+
+def _there(at, link): # the path that a relative link leads to
+    parts = []
+    for o in (at/link).parts: parts = parts[:-1] if o=='..' else parts+[o]
+    return '/'.join(parts)
+
 def dead_links(d, nbs):
-    "Relative links of the notebooks' text to .html pages that the site will not have: 07a_suite.ipynb becomes suite.html"
+    "Links to pages that the site will not have, also from README and CONTRIBUTING, and pictures that are not there: 07a_suite.ipynb becomes suite.html"
     from nbdev.doclinks import nbpath2html
     html = {nbpath2html(Path(n)).as_posix() for n in nbs}
-    for n in sorted(nbs):
-        for c in json.loads((d/'nbs'/n).read_text(encoding='utf-8'))['cells']:
-            for link in re.findall(r'\]\((?!https?:)([^)#]+\.html)', ''.join(c['source'])) if c['cell_type']=='markdown' else ():
-                parts = []
-                for o in (Path(n).parent/link).parts: parts = parts[:-1] if o=='..' else parts+[o]
-                if '/'.join(parts) not in html: yield f'{n}: {link}'
+    texts = [(n,''.join(c['source'])) for n in sorted(nbs) for c in json.loads((d/'nbs'/n).read_text(encoding='utf-8'))['cells'] if c['cell_type']=='markdown']
+    for n,text in texts+[(n,(d/n).read_text(encoding='utf-8')) for n in ('README.md','CONTRIBUTING.md')]:
+        own = re.findall(re.escape(site)+r'([^)#\s]+\.html)', text)
+        near = [_there(Path(n).parent, o) for o in re.findall(r'\]\((?!https?:)([^)#]+\.html)', text)] if n in nbs else []
+        yield from (f'{n}: {o}' for o in own+near if o not in html)
+        for o in re.findall(r'!\[[^\]]*\]\((?!https?:|attachment:)([^)\s]+)\)', text):
+            if not (d/('nbs' if n in nbs else '.')/Path(n).parent/o).exists(): yield f'{n}: {o}'
 
 def main():
     with tree_copy() as d:

@@ -1,7 +1,8 @@
 """Methods against wrong labels on frozen features: kNet beside kNN, logistic regression, cleanlab's recipes and a linear head.
 
     pip install 'knet_nb[dev]'
-    KNET_DATA=... OMP_NUM_THREADS=1 python benchmarks/frozen.py          # everything, in an hour
+    KNET_DATA=... OMP_NUM_THREADS=1 python benchmarks/frozen.py          # everything, in some hours
+    KNET_DATA=... python benchmarks/frozen.py --only cifar10_all          # all 50,000 images of CIFAR-10
     KNET_DATA=... python benchmarks/frozen.py --only digits,pair --seeds 0
 
 Photos are seen through EfficientNet-Lite0 (ImageNet, from PyPI) at 224 pixels, reduced to 128 principal components of the training part;
@@ -38,7 +39,7 @@ directed = [('pairflip',.3), ('semantic',.3), ('semantic',.45), ('random_asymmet
 noises = [('none',0.), ('uniform',.2), ('uniform',.4), ('uniform',.8), *directed, ('pdn',.4)]
 human = [('cifar10n_'+k,0.) for k in ('aggre','random1','worse')]
 tables = [('none',0.), ('uniform',.2), ('uniform',.4), ('pdn',.4)]
-sets = dict(breast_cancer=[*tables,('semantic',.3)], wine=[*tables,('random_asymmetric',.3),('pairflip',.3)], digits=noises, trashnet=noises, svhn=noises, cifar10=[*noises,*human])
+sets = dict(breast_cancer=[*tables,('semantic',.3)], wine=[*tables,('random_asymmetric',.3),('pairflip',.3)], digits=noises, trashnet=noises, svhn=noises, cifar10=[*noises,*human], cifar10_all=[*noises,*human])
 maps = dict( # which classes are taken for others
     trashnet={0:3, 1:4, 4:1, 2:4}, # cardboard for paper, glass and plastic for each other, metal for plastic
     breast_cancer={0:1}) # malignant for benign
@@ -47,13 +48,13 @@ def seen(images, folder='.'): return image_features(images, 'lite:lite0', folder
 
 def hwc(x): return list(x.permute(0,2,3,1).numpy())
 
-def cifar_rows(n=10000): return np.random.default_rng(0).permutation(50000)[:n]
+def cifar_rows(name='cifar10'): return np.arange(50000) if name=='cifar10_all' else np.random.default_rng(0).permutation(50000)[:10000]
 
 @lru_cache(1)
 def features(name):
     "Training and test features, and true labels; a test part is a fifth where there is none"
-    if name=='cifar10':
-        d,at = load_data(name),cifar_rows()
+    if name in ('cifar10','cifar10_all'):
+        d,at = load_data('cifar10'),cifar_rows(name)
         return seen(hwc(d.x_train[at])),seen(hwc(d.x_test)),d.y_train[at].numpy(),d.y_test.numpy()
     if name=='svhn':
         d = load_data('svhn_sample')
@@ -78,10 +79,10 @@ def a_set(name):
     return *reduced(x, xt),y,yt,'cosine' if x.shape[1]>128 else 'euclidean'
 
 def noisy(name, noise, rate, x, y, seed):
-    if noise in dict(human): return cifar10n_labels(noise[9:]).labels.numpy()[cifar_rows()]
+    if noise in dict(human): return cifar10n_labels(noise[9:]).labels.numpy()[cifar_rows(name)]
     ys,L = torch.as_tensor(y),int(y.max())+1
     if noise=='semantic' and name in maps: return corrupt(y, semantic_noise(maps[name], rate, L), seed=seed).labels.numpy()
-    data = LabeledData(torch.as_tensor(x), ys, torch.as_tensor(x[:1]), ys[:1], range(L), name=name)
+    data = LabeledData(torch.as_tensor(x), ys, torch.as_tensor(x[:1]), ys[:1], range(L), name=name.removesuffix('_all'))
     return make_noise(noise, data, rate, seed).labels.numpy()
 
 def plain(y, p):

@@ -10,7 +10,7 @@ __all__ = ['BatchAug', 'PadCrop', 'HFlip', 'Cutout', 'TensorVector', 'TensorItem
 
 # %% ../nbs/00h_loaders.ipynb #3c8541e4
 import io
-import PIL.Image
+import PIL.Image,fastai.vision.data # which knows how a batch of images is shown
 from fastai.basics import *
 from fastai.data.transforms import Category,CategoryMap,IntToFloatTensor,Normalize
 from fastai.interpret import plot_top_losses

@@ -12,3 +12,8 @@ def test_help_at_once(f, prog, epilog, entry, monkeypatch):
     p = subprocess.run([sys.executable,'-c',code], capture_output=True, text=True)
     assert p.returncode==0 and p.stderr=='False\n', p.stderr
     assert p.stdout==parser_of(f, prog, epilog).format_help()
+
+def test_all_shows_images():
+    "What `from knet_nb.all import *` gives shows a batch of images in a grid; nothing else has to be imported"
+    code = "import matplotlib; matplotlib.use('agg')\nfrom knet_nb.all import *\nload_data('digits').dls(bs=9, device='cpu').show_batch(nrows=3)\nassert len(plt.gcf().axes)==9"
+    subprocess.run([sys.executable,'-c',code], check=True)
