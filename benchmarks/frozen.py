@@ -10,8 +10,8 @@ digits are their pixels, tables their standardised columns. All methods get the 
 used to judge only. Rows (set, noise, seed, method) go to results/frozen/results.csv: AUROC and average precision of the ranking, F1 of what
 is flagged, the share of right suggestions among the labels that are flagged and wrong, the share of wrong labels before and after all
 suggestions are accepted, test accuracy on true labels, seconds (one thread, beside other work); of kNet the estimated share of wrong labels and its interval. `python benchmarks/frozen.py --errors` ranks the test set of CIFAR-10 by its own labels
-instead, and compares with what people said (errors.csv); `--annotators` asks what is made of three people's labels (annotators.csv). What is there is not run again."""
-import json,sys
+instead, and compares with what people said (errors.csv); `--annotators` asks what is made of three people's labels (annotators.csv), `--costs` how long each method takes on 50,000 images and how much memory (costs.csv). What is there is not run again."""
+import json,resource,subprocess,sys,tempfile
 from functools import lru_cache
 from pathlib import Path
 import numpy as np,pandas as pd,torch
@@ -182,6 +182,29 @@ def annotated(path, seeds):
             print(rows[-1], flush=True)
     write_rows(pd.DataFrame(rows), path)
 
+def cost(path):
+    "Seconds and memory of each method on all of CIFAR-10, 40 % uniform noise: each in a process of its own, with nothing beside it"
+    x,xt,true,_,metric = a_set('cifar10_all')
+    y,rows = noisy('cifar10_all', 'uniform', .4, x, true, 0),[]
+    with tempfile.TemporaryDirectory() as t:
+        np.savez(f'{t}/set.npz', x=x, y=y, xt=xt)
+        for name in methods:
+            said = subprocess.run([sys.executable,__file__,'--cost_of',name,'--out',t], check=True, capture_output=True, text=True).stdout
+            rows.append(dict(method=name, n=len(y))|json.loads(said.splitlines()[-1])|environment())
+            print(rows[-1], flush=True)
+    write_rows(pd.DataFrame(rows), path)
+
+def cost_of_one(name, folder):
+    "What the process of one method says"
+    d = np.load(f'{folder}/set.npz')
+    def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024
+    few = slice(None, 2000)
+    methods[name](d['x'][few], d['y'][few], d['xt'][few], 0, 'cosine', 10) # what is loaded at the first use
+    x,y,xt = d['x'],d['y'],d['xt']
+    before = peak()
+    seconds,_ = clock(lambda: methods[name](x, y, xt, 0, 'cosine', 10))
+    print(json.dumps(dict(seconds=seconds, mb=peak()-before)))
+
 @call_parse
 def main(
     seeds:str='0,1,2', # Seeds of noise and method; human labels have one, and vary the method
@@ -189,11 +212,15 @@ def main(
     names:str='', # Only these methods, separated by '; '
     errors:bool=False, # Rank the test set of CIFAR-10 instead
     annotators:bool=False, # Compare what is made of three people's labels instead
+    costs:bool=False, # Seconds and memory of each method instead
+    cost_of:str=None, # Of one method, on what lies in `out`; used by `costs`
     out:str=None, # Folder (default: results/frozen)
 ):
+    if cost_of: return cost_of_one(cost_of, out)
     folder = results_folder('frozen', out)
     folder.mkdir(parents=True, exist_ok=True)
     if errors: return real_errors(folder/'errors.csv')
+    if costs: return cost(folder/'costs.csv')
     if annotators: return annotated(folder/'annotators.csv', ints(seeds, 'seeds'))
     rows,words = read_rows(path := folder/'results.csv'),set(filter(None, (only or '').split(',')))
     for name,noise,rate,seed in [(s,*n,i) for s,ns in sets.items() for n in ns for i in ints(seeds, 'seeds')]:

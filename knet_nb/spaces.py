@@ -23,6 +23,20 @@ def _folds(y, folds, rng):
     res[order[y[order].argsort(kind='stable')]] = np.arange(len(y))%folds
     return res
 
+# %% ../nbs/04c_spaces.ipynb #4c00001c
+def _float64(X, rows): return np.asarray(X[rows], np.float64)
+
+def _discriminants(X, y):
+    return make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver='lsqr', shrinkage='auto')).fit(X, y)
+
+def _place(model, X, rows, out, block=2**23):
+    "Log-probabilities of some rows into `out`"
+    size = max(1, block//X.shape[1])
+    for i in range(0, len(rows), size):
+        at = rows[i:i+size]
+        s = model.decision_function(_float64(X, at))
+        out[at] = log_softmax(np.stack([np.zeros(len(s)),s], 1) if s.ndim==1 else s, axis=1)
+
 # %% ../nbs/04c_spaces.ipynb #4c00000d
 def class_space(
     X, # (n, d) features: array or memmap
@@ -46,19 +60,6 @@ def class_space(
         a = fit[part[fit]!=f]
         _place(_discriminants(_float64(X, a), y[a]), X, np.flatnonzero(part==f), out)
     return out
-
-def _float64(X, rows): return np.asarray(X[rows], np.float64)
-
-def _discriminants(X, y):
-    return make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver='lsqr', shrinkage='auto')).fit(X, y)
-
-def _place(model, X, rows, out, block=2**23):
-    "Log-probabilities of some rows into `out`"
-    size = max(1, block//X.shape[1])
-    for i in range(0, len(rows), size):
-        at = rows[i:i+size]
-        s = model.decision_function(_float64(X, at))
-        out[at] = log_softmax(np.stack([np.zeros(len(s)),s], 1) if s.ndim==1 else s, axis=1)
 
 # %% ../nbs/04c_spaces.ipynb #4c000014
 def agreeing(
