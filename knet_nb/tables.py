@@ -7,15 +7,15 @@ Docs: https://knet-nb.github.io/knet_nb/tables.html.md"""
 # %% auto #0
 __all__ = ['label_columns', 'reading', 'open_table', 'csv_names', 'csv_paths', 'names_from_csv', 'formula_cells', 'column_of',
            'column_kinds', 'pick_column', 'parquet_classes', 'schema_meta', 'fractions', 'label_hint', 'number_classes',
-           'match_columns', 'numeric_columns', 'vector_column', 'Columns', 'read_columns', 'table_labels',
-           'table_texts', 'table_features', 'check_inside', 'image_files']
+           'match_columns', 'numeric_columns', 'vector_column', 'arrow_vectors', 'Columns', 'read_columns',
+           'table_labels', 'table_texts', 'table_features', 'check_inside', 'image_files']
 
 # %% ../nbs/00f_tables.ipynb #0f000004
 import fnmatch,json,os,re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass,field
-import pyarrow as pa,pyarrow.parquet as pq
+import pyarrow as pa,pyarrow.compute as pc,pyarrow.parquet as pq
 from fastai.basics import *
 from .checks import check_features,check_missing,encode_labels
 from .messages import counted,did_you_mean,reasons,shown_as,some_of
@@ -294,6 +294,21 @@ def vector_column(
         raise ValueError(f"{path}, row {i}, counted from 0: column {col.name!r} has {what}")
     return check_features(torch.from_numpy(np.stack(rows)), f'{path}, column {col.name!r}:')
 
+# %% ../nbs/00f_tables.ipynb #0f0a0002
+def arrow_vectors(
+    col, # A pyarrow chunked array of lists
+): # (n, d) float32 array, or None: rows are missing, or of different lengths
+    "A column of vectors from Arrow's own memory"
+    lengths = {pc.list_value_length(c).unique().to_pylist()[0] if len(c) else 0 for c in col.chunks if len(c)}
+    d = first(lengths) or 0
+    whole = lambda c: not c.null_count and pc.all(pc.equal(pc.list_value_length(c), d)).as_py() and not c.flatten().null_count
+    if len(lengths)!=1 or not d or not all(whole(c) for c in col.chunks if len(c)): return None
+    out,at = np.empty((len(col),d), np.float32),0
+    for c in col.chunks:
+        with np.errstate(over='ignore'): out[at:at+len(c)] = c.flatten().to_numpy(zero_copy_only=False).reshape(-1, d)
+        at += len(c)
+    return out
+
 # %% ../nbs/00f_tables.ipynb #6c49f2b8
 def _choose(kinds, label, features, embedding, image, path, text=None):
     "What the features are (named, vectors, texts, images or numbers), their columns, and that of images, for thumbnails"
@@ -389,8 +404,12 @@ def table_features(
     c:Columns, # Of `read_columns`, with numbers or vectors
 )->tuple: # (n, d) float32, and (mean, std) of the columns in float64; None for vectors
     "Vectors, or standardised columns. Raises `ValueError` naming the row of a missing value"
-    if c.how=='vectors': return vector_column(column_of(c.table, c.features[0]), c.path),None
     t = c.table
+    if c.how=='vectors':
+        col = t[c.features[0]]
+        rows = arrow_vectors(col) if isinstance(t, pa.Table) else None
+        if rows is None: return vector_column(column_of(t, c.features[0]), c.path),None
+        return check_features(torch.from_numpy(rows), f'{c.path}, column {c.features[0]!r}:'),None
     df = t.select(c.features).replace_schema_metadata(None).to_pandas() if isinstance(t, pa.Table) else t[c.features]
     return _standardise(numeric_columns(df, c.path))
 
