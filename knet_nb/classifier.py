@@ -20,7 +20,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples,check_is_fitted,validate_data
 from .checks import (as_numpy,check_distributions,check_features,check_k,check_labels,check_lengths,
     check_missing,dense,encode_labels,label_array)
-from .neighbors import choose_k,largest_k,nearest,nearest_ivf,neighbor_labels,vote_weights,with_self
+from .neighbors import choose_k,largest_k,nearest,nearest_ivf,neighbor_labels,vote_weights,voted,with_self
 from .spaces import better_space,class_space
 from .transition import Transition,clean_probs,confusions,noise_rate,right_probs,transition_of
 from .annotators import combine,dawid_skene,majority_vote,rank_annotators,read_answers
@@ -267,10 +267,21 @@ def _choose_space(self:KNetClassifier, X, y, w, seed):
     self.space_ = 'features' if Z is None else 'classes'
     return Z
 
+# %% ../nbs/08_classifier.ipynb #5e10000f
+@patch
+def _compare_with_chance(self:KNetClassifier, vote, own):
+    "Sets `chance_`, and the agreement if it is not known; warns if it is no better than that"
+    m,shares = len(own),[np.bincount(o.numpy(), minlength=len(self.classes_))/len(own) for o in (vote,own)]
+    agree,self.chance_ = (vote==own).double().mean().item(),float(shares[0]@shares[1])
+    self.agreement_.setdefault(self.space_, agree)
+    self.by_chance_ = len(self.classes_)>1 and agree-self.chance_<=3*(agree*(1-agree)/m)**.5
+    if self.by_chance_: warn(f"neighbours agree with {agree:.0%} of the labels, and {self.chance_:.0%} would by chance: the features "
+                             "do not tell the classes apart, and what is said of the labels is worth little")
+
 # %% ../nbs/08_classifier.ipynb #42c6a026
 @patch
 def _neighbor_labels(self:KNetClassifier, X, y, w, rows, seed):
-    "Labels (m, k_max_) of the neighbours of the rows to train on, and weights or None. Sets `k_`, `recall_`, `space_` and `agreement_`"
+    "Labels (m, k_max_) of the neighbours of the rows to train on, and weights or None. Sets `k_`, `recall_`, `space_`, `agreement_`, `chance_`"
     others = max(1, self.k_max_-self.include_self) # neighbours besides itself
     how = dict(search=self.search, recall=self.recall, seed=seed, device=self.device, progress=self.progress)
     d,ids,self.recall_ = _search(X, rows, others, self.metric, **how)
@@ -279,7 +290,9 @@ def _neighbor_labels(self:KNetClassifier, X, y, w, rows, seed):
     if Z is not None: _,ids,self.recall_ = _search(Z, rows, others, 'euclidean', **how)
     nl,own,L = neighbor_labels(ids, y),torch.as_tensor(y if rows is None else y[rows]),len(self.classes_)
     nw,w = (None,None) if w is None else (w[ids],w if rows is None else w[rows])
-    self.k_ = int(self.k or min(choose_k(nl, own, L, weights=nw)+self.include_self, self.k_max_))
+    k = choose_k(nl, own, L, weights=nw)
+    self.k_ = int(self.k or min(k+self.include_self, self.k_max_))
+    self._compare_with_chance(voted(nl, k, L, nw), own)
     if not self.include_self: return nl,nw
     return with_self(nl, own)[:,:self.k_max_],None if nw is None else torch.cat([w[:,None],nw], 1)[:,:self.k_max_]
 

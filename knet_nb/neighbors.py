@@ -6,7 +6,7 @@ Docs: https://knet-nb.github.io/knet_nb/neighbors.html.md"""
 
 # %% auto #0
 __all__ = ['nearest', 'nearest_ivf', 'neighbor_labels', 'with_self', 'vote_targets', 'check_vote_weights', 'votes', 'choose_k',
-           'largest_k', 'KNNClassifier', 'vote_weights']
+           'voted', 'largest_k', 'KNNClassifier', 'vote_weights']
 
 # %% ../nbs/04_neighbors.ipynb #a529f1f3
 from contextlib import contextmanager
@@ -493,6 +493,18 @@ def _winners(nl, n_classes, w):
         most,best = own,label
         res[:,k] = best
     return res
+
+# %% ../nbs/04_neighbors.ipynb #4e00a005
+def voted(
+    neighbor_labels:Tensor, # (n, k_max) labels of the neighbours, nearest first
+    k:int, # In [1, k_max]
+    n_classes:int, # L
+    weights=None, # (n, k_max) how much each neighbour's vote counts
+)->Tensor: # (n,) int64; of equals the lowest
+    "The label with the most votes. Raises `ValueError` as `votes` does"
+    block = max(1, 2**24//n_classes)
+    w = [None]*-(-len(neighbor_labels)//block) if weights is None else weights.split(block)
+    return torch.cat([votes(b, k, n_classes, weights=v)[:,0].argmax(-1) for b,v in zip(neighbor_labels.split(block), w)])
 
 # %% ../nbs/04_neighbors.ipynb #4e00a002
 def largest_k(

@@ -14,7 +14,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from .checks import check_k,check_labels,check_lengths,seed_of
-from .neighbors import choose_k,nearest,neighbor_labels,votes
+from .neighbors import choose_k,nearest,neighbor_labels,voted
 
 # %% ../nbs/04c_spaces.ipynb #4c00000a
 def _folds(y, folds, rng):
@@ -76,8 +76,7 @@ def agreeing(
     ids = nearest(Z, k=check_k(k_max, len(y)-1, 'k_max'), metric=metric, rows=rows, progress=False)[1].cpu()
     nl,own = neighbor_labels(ids, y),y if rows is None else y[torch.as_tensor(rows)]
     w = None if weights is None else torch.as_tensor(weights)[ids]
-    k = choose_k(nl, own, n_classes, weights=w)
-    return (votes(nl, k, n_classes, weights=w)[:,0].argmax(-1)==own).numpy()
+    return (voted(nl, choose_k(nl, own, n_classes, weights=w), n_classes, w)==own).numpy()
 
 # %% ../nbs/04c_spaces.ipynb #4c000017
 _most_classes = 256 # more would make a space that is wider than most features are

@@ -35,9 +35,11 @@ def reading(
 
 # %% ../nbs/00f_tables.ipynb #11e146c1
 def open_table(
-    path:Path, # A .csv or .parquet file
+    path:Path, # A .csv or .parquet file, or a folder of parquet shards
+    shards=(), # Which of them, in order
 ): # A frame of strings, or a pyarrow table
     "A table as it is. Raises `ValueError` for what is none"
+    if shards: return _one_after_the_other(shards)
     with reading(path, path.suffix[1:], pa.ArrowException, ValueError):
         if path.suffix.lower()=='.parquet': return pq.read_table(path)
         text = dict(dtype=str, keep_default_na=False, encoding='utf-8-sig')
@@ -49,6 +51,15 @@ def open_table(
     if times>1: raise ValueError(f"{path} has {times} columns {most!r}: rename one")
     if len(head)<2: raise ValueError(f"{path} has one column, {head[0]!r}: are its columns separated by commas?")
     return df.set_axis(head, axis=1) # pandas gives names to columns without
+
+def _one_after_the_other(shards):
+    tables = []
+    for f in shards:
+        with reading(f, 'parquet', pa.ArrowException, OSError): tables.append(pq.read_table(f, partitioning=None))
+        if tables[-1].schema.names!=tables[0].schema.names:
+            raise ValueError(f"{f} has other columns than {Path(shards[0]).name}: {some_of(tables[-1].schema.names)}")
+    with reading(shards[0], f'parquet with the {len(shards)-1} other shards', pa.ArrowException):
+        return pa.concat_tables(tables, promote_options='permissive')
 
 # %% ../nbs/00f_tables.ipynb #08b10003
 _no_value = set('#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null'.split('|'))
@@ -332,7 +343,7 @@ def _choose(kinds, label, features, embedding, image, path, text=None):
 @dataclass
 class Columns:
     "A table, and what its columns are for"
-    path:Path # A .csv or .parquet file
+    path:Path # A .csv or .parquet file, or a folder of shards
     table:object # A frame of strings, or a pyarrow table
     kinds:dict # Column -> 'number', 'vector', 'image' or 'other'
     label:str # The column of labels
@@ -340,6 +351,10 @@ class Columns:
     features:list # Their columns; none for images
     image:str=None # The column of images, of which features are learned or thumbnails are made
     unused:dict=field(default_factory=dict) # Other columns, and why each is no feature
+    shards:list=field(default_factory=list) # The files of a folder
+
+    @property
+    def file(self): return self.shards[0] if self.shards else self.path # whose schema says more
 
 # %% ../nbs/00f_tables.ipynb #0f00000b
 def _pandas_index(path):
@@ -349,7 +364,7 @@ def _pandas_index(path):
 
 def _all_numbers(c):
     "All columns that may tell samples apart are features. Raises `ValueError` if there is none"
-    index = _pandas_index(c.path) if isinstance(c.table, pa.Table) else ()
+    index = _pandas_index(c.file) if isinstance(c.table, pa.Table) else ()
     why = {n:'an index' if n in index else _why_not(n, k, column_of(c.table, n)) for n,k in c.kinds.items() if n!=c.label}
     c.features,c.unused = [n for n in why if not why[n]],{n:w for n,w in why.items() if w}
     if c.features: return
@@ -358,21 +373,22 @@ def _all_numbers(c):
 
 # %% ../nbs/00f_tables.ipynb #0f00000c
 def read_columns(
-    path, # A .csv or .parquet file
+    path, # A .csv or .parquet file, or a folder of parquet shards
     label:str=None, # Column of labels (default: the only one of label, labels, target, class, y)
     features:str=None, # Numeric columns, by name or pattern, separated by commas (default: all, without other features)
     embedding:str=None, # Column of vectors (default: the only one)
     image:str=None, # Column of images (default: the only one); features are learned from it if there are no others
     text:str=None, # Column of texts, of which features are made
     labels_only:bool=False, # Are no features wanted?
+    shards=(), # Of a folder: which files, in order
 )->Columns:
     "Open a table and choose its columns. Raises `ValueError` saying which column to name"
     path = Path(path)
-    t = open_table(path)
+    t = open_table(path, shards)
     if not len(t): raise ValueError(f"{path} has no rows")
     kinds = column_kinds(t)
     label = _pick_label(t, kinds, label, path)
-    c = Columns(path, t, kinds, label, *_choose(kinds, label, features, embedding, image, path, text))
+    c = Columns(path, t, kinds, label, *_choose(kinds, label, features, embedding, image, path, text), shards=list(shards))
     if labels_only and c.how!='images': c.how,c.features = 'none',[]
     elif c.how=='numbers': _all_numbers(c)
     else:
@@ -386,7 +402,7 @@ def table_labels(
 )->tuple: # (n,) int64 class numbers, and the names of the classes
     "The labels. Raises `ValueError` naming the row of a missing one"
     values,names = column_of(c.table, c.label),None
-    if isinstance(c.table, pa.Table): names = parquet_classes(c.path, c.label)
+    if isinstance(c.table, pa.Table): names = parquet_classes(c.file, c.label)
     else: values = names_from_csv(values)
     return number_classes(values, names, c.path)
 

@@ -540,3 +540,35 @@ def test_page_without_scripts(browser):
     page.goto(Path('a.html').resolve().as_uri())
     assert page.get_by_text('needs JavaScript').is_visible()
     c.close()
+
+@pytest.mark.parametrize('names', [('part-0','part-1','part-2'), ('train-00000-of-00002','train-00001-of-00002','test-00000-of-00001')])
+def test_a_folder_of_shards(capsys, names):
+    "Parquet files of a folder are one table, those of a test part left out; what comes out is one file"
+    g = np.random.default_rng(0)
+    Path('shards/deep').mkdir(parents=True)
+    parts = []
+    for i,n in enumerate(names):
+        y = g.integers(0, 2, 80)
+        df = pd.DataFrame(dict(emb=list((g.normal(size=(80,6))+3*y[:,None]).astype('f4')), label=np.array(['a','b'])[y], n=range(100*i, 100*i+80)))
+        df.to_parquet(Path('shards', 'deep' if i==1 else '')/f'{n}.parquet')
+        parts.append(df)
+    parts = [parts[i] for i in ([1,0,2] if names[0]=='part-0' else [1,0])] # by their paths
+    want = pd.concat(parts, ignore_index=True)
+    d = knet_clean('shards', 'out', label='label', fix='keep')
+    assert len(d)==len(want) and 'parquet files, one after the other' in capsys.readouterr().out
+    back = pd.read_parquet('out/cleaned.parquet')
+    assert back.n.tolist()==want.n.tolist() and back.label.tolist()==want.label.tolist()
+    assert d.set_index('row').given.sort_index().tolist()==want.label.tolist()
+    knet_clean('shards', 'again', label='label', to='new.parquet', quiet=True)
+    assert len(pd.read_parquet('new.parquet'))==len(want)
+    with pytest.raises(ValueError, match='can be corrected as a .parquet, not as fixed'): knet_clean('shards', 'third', label='label', to='fixed')
+    pd.DataFrame(dict(other=[1.,2])).to_parquet('shards/z.parquet')
+    with pytest.raises(ValueError, match='z.parquet has other columns'): knet_clean('shards', 'fourth', label='label')
+
+def test_features_without_the_classes(capsys):
+    "Nothing is mended where neighbours know no more of a label than chance"
+    g = np.random.default_rng(0)
+    pd.DataFrame(g.normal(size=(400,5)), columns=list('abcde')).assign(label=np.arange(400)%2).to_csv('a.csv', index=False)
+    knet_clean('a.csv', 'out')
+    assert 'would by chance: the features do not tell the classes apart' in capsys.readouterr().out
+    assert (pd.read_csv('out/cleaned.csv').label==np.arange(400)%2).all()

@@ -53,7 +53,7 @@ def test_which_is_taken():
     m = KNetClassifier(random_state=0, device='cpu').fit(x, y)
     assert m.space_=='classes' and m.agreement_['classes']>m.agreement_['features']+.1
     old = KNetClassifier(space='features', random_state=0, device='cpu').fit(x, y)
-    assert old.space_=='features' and not old.agreement_ and m.score(x, true)>old.score(x, true)+.1
+    assert old.space_=='features' and list(old.agreement_)==['features'] and m.score(x, true)>old.score(x, true)+.1
     assert m.contradictions_.equals(old.contradictions_) and (m.outliers_==old.outliers_).all() # those are of the features
     scaled = (x-x.mean(0))/x.std(0)
     assert KNetClassifier(random_state=0, device='cpu').fit(scaled, y).space_=='features'
@@ -73,3 +73,19 @@ def test_weights_vote():
     x,_,true = two()
     y,w = true.copy(),np.ones(300); y[::2],w[::2] = 1-y[::2],1e-6
     assert agreeing(x[:,:1], y, 2, 20, weights=w)[1::2].mean()>.85>agreeing(x[:,:1], y, 2, 20)[1::2].mean()
+
+def test_no_better_than_chance(recwarn):
+    "Features without the classes in them are said to be so; good ones are not, also with most labels wrong or classes of different sizes"
+    g = np.random.default_rng(0)
+    def fit(x, y):
+        recwarn.clear()
+        m = KNetClassifier(epochs=2, random_state=0, device='cpu').fit(x, y)
+        assert m.by_chance_==any('do not tell the classes apart' in str(w.message) for w in recwarn)
+        return m.by_chance_
+    noise = g.normal(size=(500,8))
+    assert fit(noise, np.arange(500)%2) and fit(noise, np.arange(500)%7) and fit(noise, (np.arange(500)%20==0).astype(int))
+    x,y,true = two()
+    mostly = np.where(g.random(300)<.6, g.integers(0, 2, 300), true)
+    assert not fit(x, y) and not fit(x, mostly) and not fit(x[:30], true[:30])
+    rare = np.r_[np.flatnonzero(true==0),np.flatnonzero(true==1)[:12]]
+    assert not fit(x[rare,:1], y[rare]) and not fit(x, np.zeros(300, int))

@@ -80,7 +80,7 @@ def claim_out(
 @dataclass
 class CleanOptions:
     "What `knet-clean` is asked for; checked when it is made"
-    data:str # A folder with one subfolder of images a class, a .csv, .parquet, .npz or .npy
+    data:str # A folder with one subfolder of images a class, or of parquet files; a .csv, .parquet, .npz or .npy
     # Folder for the results; stages are kept there too. In its issues.csv, row is a row's place in the table, counted
     # from 0 below the head
     out:str='issues'
@@ -346,11 +346,12 @@ def _rate(self:Cleaning):
     o = self.options
     clf = KNetClassifier(k_max=self.k_max, metric=self.metric, random_state=o.seed, device=o.device)
     with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'The number of unique classes') # was looked at when they were read
+        for said in ('The number of unique classes','neighbours agree with'): # was looked at when they were read; `doubt` says it
+            warnings.filterwarnings('ignore', said)
         clf.fit(self.features.numpy(), self.samples.labels)
     columns = {n:torch.as_tensor(clf.label_issues_[n].to_numpy(copy=True)) for n in issue_cols}
     weights = {f'knet.{k}':v for k,v in clf.knet_.state_dict().items()}
-    about = dict(k=int(clf.k_), args=clf.knet_.config, space=clf.space_, agreement=clf.agreement_)
+    about = dict(k=int(clf.k_), args=clf.knet_.config, space=clf.space_, agreement=clf.agreement_, chance=clf.chance_, by_chance=clf.by_chance_)
     return columns|weights|_around(clf),about
 
 # %% ../../nbs/08f_command.ipynb #a9923950
@@ -408,6 +409,10 @@ def deployed(self:Cleaning)->DeployedKNet:
 @patch
 def doubt(self:Cleaning)->str: # Why the suggestions are not to be taken, as a sentence without its end; empty if they are
     "What speaks against mending labels without a look"
+    r = self.rating
+    if r['by_chance']:
+        return (f"Neighbours agree with {r['agreement'][r['space']]:.0%} of the labels, and {r['chance']:.0%} would by chance: "
+                "the features do not tell the classes apart")
     if why := worth_taking(self.issues()): return why[:1].upper()+why[1:]
     if self.trained and self.rating['is_issue'].any():
         return "The network has learnt these labels, wrong ones too: how far its suggestions can be trusted is not known"
@@ -452,7 +457,8 @@ def _how_read(o): # options that the same samples are read with
     return named+''.join(f" --{n.replace('_', '-')}" for n in ('skip_broken','allow_outside') if getattr(o, n))
 
 def _corrected(s): # a name for it
-    return 'corrected' if s.path.is_dir() else f"corrected{s.path.suffix if s.source is not None else '.csv'}"
+    if s.source is None: return 'corrected' if s.path.is_dir() else 'corrected.csv'
+    return f"corrected{'.parquet' if s.path.is_dir() else s.path.suffix}"
 
 @patch
 def page(self:Cleaning,
@@ -493,7 +499,7 @@ def describe_cleaned(
 )->str:
     "What is in `cleaned.csv` or `cleaned.parquet`"
     table = samples.source is not None
-    what,one,lost = ('paths and labels','image',0) if samples.path.is_dir() else ('rows and labels','row',0)
+    what,one,lost = ('paths and labels','image',0) if samples.path.is_dir() and samples.source is None else ('rows and labels','row',0)
     if table: what,lost = 'the table',len(samples.source)-len(samples)
     if fix=='keep': says = f"{what} with a column {mark_column(samples.source) if table else 'is_issue'}"
     elif not n: says = f'{what}, nothing changed'

@@ -16,7 +16,7 @@ import pyarrow as pa,pyarrow.parquet as pq
 from ..files import atomic_folder,atomic_path
 from ..messages import counted
 from ..tables import csv_names,csv_paths
-from .samples import Samples,class_root,relabel
+from .samples import Samples,class_root,relabel,train_shards
 from .decisions import Decisions,kinds
 
 # %% ../../nbs/08e_corrected.ipynb #08ec0010
@@ -136,6 +136,7 @@ def label_studio_tasks(
 # %% ../../nbs/08e_corrected.ipynb #08ec0027
 def _forms(data):
     "What corrected data of this kind can be written as"
+    if train_shards(data): return ['.parquet']
     if data.is_dir(): return ['','.csv','.parquet','.json']
     kind = data.suffix.lower()
     return [kind] if kind in ('.csv','.parquet') else ['.csv','.parquet'] # arrays
