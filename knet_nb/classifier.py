@@ -281,7 +281,7 @@ def _compare_with_chance(self:KNetClassifier, vote, own):
 # %% ../nbs/08_classifier.ipynb #42c6a026
 @patch
 def _neighbor_labels(self:KNetClassifier, X, y, w, rows, seed):
-    "Labels (m, k_max_) of the neighbours of the rows to train on, and weights or None. Sets `k_`, `recall_`, `space_`, `agreement_`, `chance_`"
+    "Labels (m, k_max_) of the neighbours of the rows to train on, and weights or None. Sets what was found on the way"
     others = max(1, self.k_max_-self.include_self) # neighbours besides itself
     how = dict(search=self.search, recall=self.recall, seed=seed, device=self.device, progress=self.progress)
     d,ids,self.recall_ = _search(X, rows, others, self.metric, **how)

@@ -351,8 +351,8 @@ def _rate(self:Cleaning):
         clf.fit(self.features.numpy(), self.samples.labels)
     columns = {n:torch.as_tensor(clf.label_issues_[n].to_numpy(copy=True)) for n in issue_cols}
     weights = {f'knet.{k}':v for k,v in clf.knet_.state_dict().items()}
-    about = dict(k=int(clf.k_), args=clf.knet_.config, space=clf.space_, agreement=clf.agreement_, chance=clf.chance_, by_chance=clf.by_chance_)
-    return columns|weights|_around(clf),about
+    about = {n:getattr(clf, n+'_') for n in ('k','space','agreement','chance','by_chance')}
+    return columns|weights|_around(clf),about|dict(args=clf.knet_.config)
 
 # %% ../../nbs/08f_command.ipynb #a9923950
 @patch
