@@ -496,7 +496,7 @@ def load(cls:DeployedKNet,
     if kind!='DeployedKNet': raise ValueError(f"{path} holds {kind!r}, not a deployed kNet")
     _check_config(c, path)
     if body is None and not c['recipe']:
-        raise ValueError(f"{path} has the weights of a {c['network']}, which is not a network of knet_nb: "
+        raise ValueError(f"{path} has the weights of the network {c['network']}, which is not a network of knet_nb: "
                          "pass body=, a model of the same make (such as learn.model; its weights do not matter). "
                          "Files made by export need none")
     try: return _rebuild(c, tensors, body)

@@ -27,6 +27,7 @@ class Mean(torch.nn.Module): # features that are easily checked
 
 def mean(): return Mean(),dict(size=4, mean=(0,)*3, std=(1,)*3)
 def plain(): return Mean()
+def whole(): return Extractor(torch.nn.Flatten(), 'whole', size=48)
 def odd(): return Mean(),dict(width=3)
 def no_module(): return 3
 
@@ -85,6 +86,8 @@ def test_functions():
     e = pretrained('test_extractors:mean')
     assert image_features([np.full((5,7), 51, np.uint8)], e).tolist()==[pytest.approx([.2]*3)]
     assert pretrained('test_extractors:plain').size==224 and pretrained(e) is e
+    assert pretrained('test_extractors:whole').size==48 # an Extractor that is made already
+    with pytest.raises(ValueError, match='gives an Extractor, which has its weights already'): pretrained('test_extractors:whole', 'w.pth')
     for name,says in (('test_extractors:odd','gives width: known are'), ('test_extractors:no_module','must give a module'), ('test_extractors:gone','cannot be imported'), ('resnet18','names no pretrained network')):
         with pytest.raises(ValueError, match=says): pretrained(name)
 

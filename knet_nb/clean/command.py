@@ -102,8 +102,8 @@ class CleanOptions:
     size:int=None
     skip_broken:bool=False # Leave out images that cannot be decoded, instead of stopping
     allow_outside:bool=False # Read images that lie outside the table's folder; do so only for tables that you trust
-    # Network for images: torchvision:NAME, timm:NAME or package.module:function has been trained on others and stays as
-    # it is, which is best for photos; resnet20, cnn, resnet29 and mlp are trained on yours (auto: torchvision's
+    # Network for images: torchvision:NAME, timm:NAME or package.module:function (which gives a module, or an Extractor)
+    # has been trained on others and stays as it is, which is best for photos; resnet20, cnn, resnet29 and mlp are trained on yours (auto: torchvision's
     # efficientnet_b0 for photos, that is, images of more than 64 pixels or of different sizes; for others that or
     # resnet20, whichever tells held-out images apart better)
     backbone:str='auto'
