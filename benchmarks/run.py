@@ -196,14 +196,14 @@ def main(
     out:str=None, # Folder (default: results/benchmarks)
 ):
     torch.set_num_threads(threads)
-    folder,rows = results_folder('benchmarks', out),[]
+    path,rows = results_folder('benchmarks', out)/'results.csv',[]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    old = read_rows(path)
     for name,f in parts.items():
         if only and name not in only.split(','): continue
         for r in f(Sizes(quick)):
             met = None if r['goal'] is None else (r['ratio']>=r['goal'] if name in ('predict','images','files') else r['ratio']<=r['goal'])
             rows.append(dict(part=name)|r|dict(met=met, quick=quick)|environment())
             print({k:round(v, 4) if isinstance(v, float) else v for k,v in rows[-1].items() if k in ('what','against','ours','theirs','ratio','goal','met')}, flush=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    old = read_rows(folder/'results.csv')
-    if len(old): old = old[~old.what.isin([r['what'] for r in rows])]
-    write_rows(pd.concat([old,pd.DataFrame(rows)], ignore_index=True), folder/'results.csv')
+        kept = old if not len(old) else old[~old.what.isin([r['what'] for r in rows])]
+        write_rows(pd.concat([kept,pd.DataFrame(rows)], ignore_index=True), path) # after each part
