@@ -189,7 +189,7 @@ def cost(path):
     with tempfile.TemporaryDirectory() as t:
         np.savez(f'{t}/set.npz', x=x, y=y, xt=xt)
         for name in methods:
-            said = subprocess.run([sys.executable,__file__,'--cost_of',name,'--out',t], check=True, capture_output=True, text=True).stdout
+            said = subprocess.run([sys.executable,__file__,'--cost-of',name,'--out',t], check=True, capture_output=True, text=True).stdout
             rows.append(dict(method=name, n=len(y))|json.loads(said.splitlines()[-1])|environment())
             print(rows[-1], flush=True)
     write_rows(pd.DataFrame(rows), path)
