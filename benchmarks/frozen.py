@@ -11,7 +11,7 @@ used to judge only. Rows (set, noise, seed, method) go to results/frozen/results
 is flagged, the share of right suggestions among the labels that are flagged and wrong, the share of wrong labels before and after all
 suggestions are accepted, test accuracy on true labels, seconds (one thread, beside other work); of kNet the estimated share of wrong labels and its interval. `python benchmarks/frozen.py --errors` ranks the test set of CIFAR-10 by its own labels
 instead, and compares with what people said (errors.csv); `--annotators` asks what is made of three people's labels (annotators.csv), `--costs` how long each method takes on 50,000 images and how much memory (costs.csv). What is there is not run again."""
-import json,resource,subprocess,sys,tempfile
+import json,re,subprocess,sys,tempfile
 from functools import lru_cache
 from pathlib import Path
 import numpy as np,pandas as pd,torch
@@ -183,7 +183,7 @@ def annotated(path, seeds):
     write_rows(pd.DataFrame(rows), path)
 
 def cost(path):
-    "Seconds and memory of each method on all of CIFAR-10, 40 % uniform noise: each in a process of its own, with nothing beside it"
+    "Seconds and memory (MB, Linux) of each method on all of CIFAR-10, 40 % uniform noise: each in a process of its own, with nothing beside it"
     x,xt,true,_,metric = a_set('cifar10_all')
     y,rows = noisy('cifar10_all', 'uniform', .4, x, true, 0),[]
     with tempfile.TemporaryDirectory() as t:
@@ -197,7 +197,7 @@ def cost(path):
 def cost_of_one(name, folder):
     "What the process of one method says"
     d = np.load(f'{folder}/set.npz')
-    def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024
+    def peak(): return int(re.search(r'VmHWM:\s+(\d+)', Path('/proc/self/status').read_text())[1])/1024 # rusage has the parent's
     few = slice(None, 2000)
     methods[name](d['x'][few], d['y'][few], d['xt'][few], 0, 'cosine', 10) # what is loaded at the first use
     x,y,xt = d['x'],d['y'],d['xt']
