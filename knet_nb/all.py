@@ -6,7 +6,7 @@ from knet_nb.plots import plot_regions,plot_transition
 from knet_nb.data import LabeledData,blobs_data,dataset_names,from_arrays,from_folder,from_frame,from_npz,from_parquet,load_data,local_path
 from knet_nb.noise import (NoisyLabels,cifar10n_labels,corrupt,load_noise,make_noise,pairflip_noise,pdn_noise,random_asymmetric_noise,
     semantic_noise,toy_noise,uniform_noise)
-from knet_nb.features import Extractor,extract_features,fitted_share,image_features,pretrained
+from knet_nb.features import extract_features,fitted_share,image_features,pretrained
 from knet_nb.training import ResumableFit,StopAtFit
 from knet_nb.backbones import Recipe,backbones,cnn,make_backbone,mlp,n_weights,preliminary_learner,recipes,resnet20,resnet29
 from knet_nb.ieg import ieg_learner,split_probe
