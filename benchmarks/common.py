@@ -1,5 +1,5 @@
-"What the benchmarks share: where results lie, how they are read and written, a clock"
-import time
+"What the benchmarks share: where results lie, how they are read and written, a clock, the memory of a process"
+import threading,time
 from pathlib import Path
 import pandas as pd
 from knet_nb.data import data_roots
@@ -27,5 +27,19 @@ def clock(f):
     "Seconds that a function takes, and its result"
     t = time.perf_counter(); res = f()
     return time.perf_counter()-t,res
+
+def own_memory():
+    "Bytes of the process that are not pages of a file"
+    return 1024*sum(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith(('RssAnon','RssShmem')))
+
+class Peak:
+    "The most that `own_memory` gains within the block, looked at every 20 ms"
+    def __enter__(self):
+        self.start,self.bytes,self.done = own_memory(),0,threading.Event()
+        self.thread = threading.Thread(target=self.watch); self.thread.start()
+        return self
+    def watch(self):
+        while not self.done.wait(.02): self.bytes = max(self.bytes, own_memory()-self.start)
+    def __exit__(self, *_): self.done.set(); self.thread.join()
 
 def machine(): return '{hardware}; {versions}'.format(**environment())

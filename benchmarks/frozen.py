@@ -11,7 +11,7 @@ used to judge only. Rows (set, noise, seed, method) go to results/frozen/results
 is flagged, the share of right suggestions among the labels that are flagged and wrong, the share of wrong labels before and after all
 suggestions are accepted, test accuracy on true labels, seconds (one thread, beside other work); of kNet the estimated share of wrong labels and its interval. `python benchmarks/frozen.py --errors` ranks the test set of CIFAR-10 by its own labels
 instead, and compares with what people said (errors.csv); `--annotators` asks what is made of three people's labels (annotators.csv), `--costs` how long each method takes on 50,000 images and how much memory (costs.csv). What is there is not run again."""
-import json,re,subprocess,sys,tempfile
+import json,subprocess,sys,tempfile
 from functools import lru_cache
 from pathlib import Path
 import numpy as np,pandas as pd,torch
@@ -31,7 +31,7 @@ from knet_nb.knet import refit_head
 from knet_nb.neighbors import choose_k,nearest,neighbor_labels,votes
 from knet_nb.noise import cifar10n_labels,corrupt,make_noise,semantic_noise
 from knet_nb.study.results import environment
-from common import clock,data_folder,read_rows,results_folder,rows_like,write_rows
+from common import Peak,clock,data_folder,read_rows,results_folder,rows_like,write_rows
 from detectors import judged,logistic,out_of_sample
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]/'tests')) # the pretrained network of the tests
 
@@ -197,13 +197,11 @@ def cost(path):
 def cost_of_one(name, folder):
     "What the process of one method says"
     d = np.load(f'{folder}/set.npz')
-    def peak(): return int(re.search(r'VmHWM:\s+(\d+)', Path('/proc/self/status').read_text())[1])/1024 # rusage has the parent's
     few = slice(None, 2000)
     methods[name](d['x'][few], d['y'][few], d['xt'][few], 0, 'cosine', 10) # what is loaded at the first use
     x,y,xt = d['x'],d['y'],d['xt']
-    before = peak()
-    seconds,_ = clock(lambda: methods[name](x, y, xt, 0, 'cosine', 10))
-    print(json.dumps(dict(seconds=seconds, mb=peak()-before)))
+    with Peak() as peak: seconds,_ = clock(lambda: methods[name](x, y, xt, 0, 'cosine', 10))
+    print(json.dumps(dict(seconds=seconds, mb=peak.bytes/1e6)))
 
 @call_parse
 def main(

@@ -10,12 +10,12 @@ than 300 classes a cluster each. 30 % of the labels are drawn anew. The memory i
 beyond what it held before the fit; pages of the mapped file, the data, do not count. Rows of a size, number of classes and
 search that have been run before are replaced in results/large/results.csv.
 Linux only."""
-import argparse,json,subprocess,sys,tempfile,threading
+import argparse,json,subprocess,sys,tempfile
 import numpy as np,pandas as pd
 from sklearn.metrics import roc_auc_score
 from knet_nb.classifier import KNetClassifier
 from knet_nb.study.results import environment
-from common import clock,read_rows,results_folder,rows_like,write_rows
+from common import Peak,clock,read_rows,results_folder,rows_like,write_rows
 
 out = results_folder('large')/'results.csv'
 d,noise = 64,.3
@@ -32,20 +32,6 @@ def make(n, n_classes, path):
         x[i:i+10000] = centers[c]+np.einsum('nk,nkd->nd', g.normal(size=(len(c),12)), planes[c])+.2*g.normal(size=(len(c),d))
     x.flush()
     return cluster%n_classes
-
-def own_memory():
-    "Bytes of the process that are not pages of a file"
-    return 1024*sum(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith(('RssAnon','RssShmem')))
-
-class Peak:
-    "The most that `own_memory` gains within the block, looked at every 20 ms"
-    def __enter__(self):
-        self.start,self.bytes,self.done = own_memory(),0,threading.Event()
-        self.thread = threading.Thread(target=self.watch); self.thread.start()
-        return self
-    def watch(self):
-        while not self.done.wait(.02): self.bytes = max(self.bytes, own_memory()-self.start)
-    def __exit__(self, *_): self.done.set(); self.thread.join()
 
 def one(n, n_classes, search):
     "One size: a row of results"

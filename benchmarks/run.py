@@ -29,22 +29,27 @@ def medians(times, *fs):
     return [statistics.median(o) for o in zip(*[[clock(f)[0] for f in fs] for _ in range(times)])]
 
 def clusters(n, d, L=10, seed=0):
-    "Features (n, d) float32 of overlapping classes, and labels of which a fifth is wrong"
+    "Features (n, d) float32 of classes, labels of which a fifth is drawn at random, and the true ones"
     g = np.random.default_rng(seed)
     true = g.integers(0, L, n)
     x = (g.normal(size=(L,d))[true]+g.normal(size=(n,d))*2).astype(np.float32)
-    return torch.as_tensor(x),torch.as_tensor(np.where(g.random(n)<.2, g.integers(0, L, n), true))
+    return torch.as_tensor(x),torch.as_tensor(np.where(g.random(n)<.2, g.integers(0, L, n), true)),true
 
 def search(s):
     "Exact neighbours, k = 101: ours are those of float64"
     import faiss
     for d,goal in ((64,.8),(256,.5),(512,.4)):
-        x,_ = clusters(s.n, d)
+        x,*_ = clusters(s.n, d)
         a = x.numpy()
         ours,theirs = nearest(x, k=101, progress=False),faiss.knn(a, a, 102)
         far = np.sqrt(np.maximum(theirs[0][:,-1], 0))
         assert np.abs(ours[0][:,-1].numpy()-far).max()<1e-2*far.max(), 'not the same neighbours'
         o,t = medians(min(s.times, 3), lambda: nearest(x, k=101, progress=False), lambda: faiss.knn(a, a, 102))
+        if d==64:
+            by_torch = lambda: nearest(x, k=101, backend='torch', progress=False)
+            assert torch.equal(by_torch()[0], ours[0]), 'other distances'
+            b,c = medians(min(s.times, 3), by_torch, lambda: nearest(x, k=101, backend="faiss", progress=False))
+            yield dict(what=f'exact search by torch, {s.n:,} x {d}', against='by faiss', ours=b, theirs=c, ratio=b/c, goal=None)
         yield dict(what=f'exact search, {s.n:,} x {d}', against='faiss flat (float32)', ours=o, theirs=t, ratio=o/t, goal=goal)
 
 def with_stats(net, x):
@@ -66,13 +71,13 @@ def bare_loop(x, nl, epochs, bs):
 def training(s):
     "kNet, 30 epochs over 50,000 x 256"
     from sklearn.neural_network import MLPClassifier
-    x,y = clusters(s.n, 256)
-    nl = neighbor_labels(nearest(x[:5000], k=101, progress=False)[1], y[:5000]).repeat(s.n//5000, 1)
+    few,own,_ = clusters(5000, 256)
+    nl = neighbor_labels(nearest(few, k=101, progress=False)[1], own)
+    x,y,nl = few.repeat(s.n//5000, 1),own.repeat(s.n//5000),nl.repeat(s.n//5000, 1)
     fit = lambda: fit_knet(x, nbr_labels=nl, n_classes=10, epochs=s.epochs, device='cpu')
-    bs = 1024
-    mlp = lambda: MLPClassifier((16,), batch_size=bs, max_iter=s.epochs, n_iter_no_change=s.epochs, random_state=0).fit(x.numpy(), y.numpy())
-    loop = lambda: bare_loop(x, nl, s.epochs, bs)
-    assert (fit().predict(x, 51)==loop().predict(x, 51)).float().mean()>.5, 'another kNet'
+    mlp = lambda: MLPClassifier((16,), batch_size=1024, max_iter=s.epochs, n_iter_no_change=s.epochs, random_state=0).fit(x.numpy(), y.numpy())
+    loop = lambda: bare_loop(x, nl, s.epochs, 1024)
+    assert (fit().predict(x, 51)==loop().predict(x, 51)).float().mean()>.9, 'another kNet'
     o,m,b = medians(min(s.times, 3), fit, mlp, loop)
     what = f'kNet, {s.epochs} epochs over {s.n:,} x 256'
     yield dict(what=what, against='MLPClassifier of scikit-learn, own labels as targets', ours=o, theirs=m, ratio=o/m, goal=1.)
@@ -82,7 +87,7 @@ def predict(s):
     "10,000 answers at k = 51, 64 features"
     import faiss
     from sklearn.neighbors import KNeighborsClassifier
-    x,y = clusters(s.n+10_000, 64)
+    x,y,_ = clusters(s.n+10_000, 64)
     base,labels,new = x[:s.n],y[:s.n],x[s.n:]
     net = fit_knet(base, labels, 10, epochs=5, device='cpu')
     flat,sk = KNNClassifier(51).fit(base, labels),KNeighborsClassifier(51, algorithm='brute').fit(base, labels)
@@ -100,7 +105,7 @@ def predict(s):
 
 def one_query(s):
     "A single row, one thread: seconds are per answer"
-    x,y = clusters(5000, 64)
+    x,y,_ = clusters(5000, 64)
     net = fit_knet(x, y, 10, epochs=3, device='cpu').eval()
     n = 200 if s.times==1 else 2000
     def each(f): return np.quantile([clock(lambda i=i: f(i))[0] for i in range(n)][20:], [.5,.99])
@@ -129,9 +134,11 @@ def whole_fit(s):
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
     from knet_nb.classifier import KNetClassifier
-    x,y = [o.numpy() for o in clusters(s.n, 64)]
+    x,y,true = map(np.asarray, clusters(s.n, 64))
     ours = lambda: KNetClassifier(random_state=0, device='cpu').fit(x, y)
     theirs = lambda: CleanLearning(LogisticRegression(max_iter=200), seed=0).find_label_issues(x, y)
+    auroc = lambda score: roc_auc_score(y!=true, -score)
+    assert auroc(ours().label_issues_.score)>=auroc(theirs().label_quality)-.001, 'a worse ranking'
     o,t = medians(min(s.times, 3), ours, theirs)
     yield dict(what=f'KNetClassifier.fit, {s.n:,} x 64', against="cleanlab's five-fold recipe", ours=o, theirs=t, ratio=o/t, goal=1.)
 
@@ -186,7 +193,25 @@ def image_files(s):
         o,a = medians(min(s.times, 3), files_in, alone)
     yield dict(what=f'features of {n} JPEGs of 512 x 384, Lite0 at 160 pixels', against='the network on one fixed batch', ours=o, theirs=a, ratio=a/o, goal=.9)
 
-parts = dict(search=search, training=training, predict=predict, query=one_query, fit=whole_fit, start=start, images=training_images, files=image_files)
+def cache(s):
+    "Reading a parquet set of images for the first time, over later times, when they have been decoded"
+    import io,PIL.Image
+    from knet_nb.data import from_parquet
+    g = np.random.default_rng(0)
+    def png(a):
+        f = io.BytesIO(); PIL.Image.fromarray(a).save(f, 'PNG')
+        return f.getvalue()
+    with tempfile.TemporaryDirectory() as t:
+        os.environ['KNET_CACHE'] = f'{t}/cache'
+        for part,n in (('train',s.n//6),('test',s.n//25)):
+            images = [png(a) for a in g.integers(0, 256, (n,32,32,3), dtype=np.uint8)]
+            pd.DataFrame(dict(image=images, label=np.arange(n)%10)).to_parquet(f'{t}/{part}.parquet')
+        first,data = clock(lambda: from_parquet(t))
+        assert torch.equal(from_parquet(t).x_train, data.x_train), 'other images'
+        again, = medians(s.times, lambda: from_parquet(t))
+    yield dict(what='reading a parquet set of images again', against='the first time', ours=again, theirs=first, ratio=again/first, goal=None)
+
+parts = dict(search=search, training=training, predict=predict, query=one_query, fit=whole_fit, start=start, images=training_images, files=image_files, cache=cache)
 
 @call_parse
 def main(

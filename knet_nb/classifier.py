@@ -258,12 +258,12 @@ def outliers(
 
 # %% ../nbs/08_classifier.ipynb #5e10000d
 @patch
-def _choose_space(self:KNetClassifier, X, y, w, seed):
+def _choose_space(self:KNetClassifier, X, y, w, seed, ids):
     "The space of the classes (n, L) float32, or None for the features. Sets `space_` and `agreement_`"
     L,Z = len(self.classes_),None
     self.agreement_ = {}
     if self.space=='classes': Z = class_space(X, y, L, seed=seed)
-    if self.space=='auto': Z,self.agreement_ = better_space(X, y, L, self.k_max_, self.metric, w, seed)
+    if self.space=='auto': Z,self.agreement_ = better_space(X, y, L, self.k_max_, self.metric, w, seed, ids)
     self.space_ = 'features' if Z is None else 'classes'
     return Z
 
@@ -286,7 +286,7 @@ def _neighbor_labels(self:KNetClassifier, X, y, w, rows, seed):
     how = dict(search=self.search, recall=self.recall, seed=seed, device=self.device, progress=self.progress)
     d,ids,self.recall_ = _search(X, rows, others, self.metric, **how)
     self._near = d[:,:10],ids[:,:10],rows
-    Z = self._choose_space(X, y, w, seed)
+    Z = self._choose_space(X, y, w, seed, ids if rows is None else None)
     if Z is not None: _,ids,self.recall_ = _search(Z, rows, others, 'euclidean', **how)
     nl,own,L = neighbor_labels(ids, y),torch.as_tensor(y if rows is None else y[rows]),len(self.classes_)
     nw,w = (None,None) if w is None else (w[ids],w if rows is None else w[rows])

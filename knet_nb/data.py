@@ -6,9 +6,9 @@ Docs: https://knet-nb.github.io/knet_nb/data.html.md"""
 
 # %% auto #0
 __all__ = ['image_columns', 'as_samples', 'LabeledData', 'from_arrays', 'from_frame', 'npz_arrays', 'from_npz', 'npy_labels',
-           'npy_arrays', 'from_npy', 'part_of', 'split_parts', 'from_parquet', 'from_table', 'subfolders',
-           'class_images', 'folder_parts', 'from_folder', 'dataset_names', 'blobs_data', 'data_roots', 'local_path',
-           'load_data']
+           'npy_arrays', 'from_npy', 'part_of', 'split_parts', 'parquet_files', 'from_parquet', 'from_table',
+           'subfolders', 'class_images', 'folder_parts', 'from_folder', 'dataset_names', 'blobs_data', 'data_roots',
+           'local_path', 'load_data']
 
 # %% ../nbs/00g_data.ipynb #3c8541e4
 import os,re,shutil,tempfile
@@ -323,7 +323,11 @@ def _read_parquet(files, image, label, size):
     return join_images(xs, where) if xs[0].ndim>2 else np.concatenate(xs),np.concatenate(ys),classes
 
 # %% ../nbs/00g_data.ipynb #69413393
-def _parquet_files(path): return (p for p in files_below(path) if p.suffix.lower()=='.parquet')
+def parquet_files(
+    path, # A folder
+): # Paths, one by one
+    "Parquet files at any depth that are not hidden"
+    return (p for p in files_below(path) if p.suffix.lower()=='.parquet')
 
 def from_parquet(
     path, # A file, or a folder of shards named train* and test* (or valid*, val*)
@@ -334,7 +338,7 @@ def from_parquet(
 )->LabeledData:
     "`LabeledData` from parquet; decoded images are cached. Raises `ValueError` for a broken file or image"
     path = Path(path)
-    train,test,rest = ([path],[],[]) if path.is_file() else split_parts(sorted(_parquet_files(path)))
+    train,test,rest = ([path],[],[]) if path.is_file() else split_parts(sorted(parquet_files(path)))
     if not train: raise FileNotFoundError(f"no parquet file of a train part in {path}")
     if rest: warn(f"{path}: left out {some_of([p.name for p in rest])}, as there is a test part")
     def read(size):
@@ -516,7 +520,7 @@ def local_path(
     for r in data_roots(root):
         if (p := _find_torchvision(name, r)): return p
         d = r/name
-        if d.is_dir() and (any(_parquet_files(d)) or (d/'train').is_dir()): return d
+        if d.is_dir() and (any(parquet_files(d)) or (d/'train').is_dir()): return d
         if (p := first(p for p in (r/f'{name}.npz', d/f'{name}.npz') if p.exists())): return p
 
 # %% ../nbs/00g_data.ipynb #91104b9f
@@ -603,7 +607,7 @@ def _load_path(path, **kwargs):
     if not path.exists():
         raise FileNotFoundError(f"{str(path)!r} is neither a known set ({', '.join(_sets)}) nor a file or folder")
     kind = path.suffix.lower()
-    if kind=='.parquet' or path.is_dir() and any(_parquet_files(path)):
+    if kind=='.parquet' or path.is_dir() and any(parquet_files(path)):
         return (from_parquet if _is_shard(path, kwargs) else from_table)(path, **kwargs)
     if kind=='.csv': return from_table(path, **kwargs)
     if kind=='.npy': return from_npy(path, **kwargs)

@@ -309,10 +309,11 @@ def _timm(name, weights):
 def _of_function(name, weights):
     made = import_object(name)()
     if isinstance(made, Extractor):
-        if weights is not None: raise ValueError(f"{name} gives an Extractor, which has its weights already: leave out weights= (--weights)")
-        return made
+        if weights is None: return made
+        raise ValueError(f"{name} gives an Extractor, which has its weights already: leave out weights= (--weights)")
     model,how = made if isinstance(made, tuple) else (made,{})
-    if not isinstance(model, nn.Module): raise ValueError(f"{name} must give a module, a module and a dict, or an Extractor, got {made!r:.80}")
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"{name} must give a module, a module and a dict, or an Extractor, got {made!r:.80}")
     known = {f.name for f in fields(Extractor)}-{'model','name'}
     if odd := sorted(set(how)-known): raise ValueError(f"{name} gives {', '.join(odd)}: known are {', '.join(sorted(known))}")
     return Extractor(_load_weights(model, weights, name), name, **how)

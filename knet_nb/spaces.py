@@ -74,6 +74,9 @@ def agreeing(
     "Do a sample's neighbours vote for its own label? Raises `ValueError` as `nearest` does"
     y = check_labels(labels, n_classes)
     ids = nearest(Z, k=check_k(k_max, len(y)-1, 'k_max'), metric=metric, rows=rows, progress=False)[1].cpu()
+    return _agree(ids, y, n_classes, rows, weights)
+
+def _agree(ids, y, n_classes, rows=None, weights=None):
     nl,own = neighbor_labels(ids, y),y if rows is None else y[torch.as_tensor(rows)]
     w = None if weights is None else torch.as_tensor(weights)[ids]
     return (voted(nl, choose_k(nl, own, n_classes, weights=w), n_classes, w)==own).numpy()
@@ -89,17 +92,20 @@ def better_space(
     metric:str='euclidean', # How features are compared
     weights=None, # (n,) how much each label's vote counts
     seed:int=0, # Of the folds, and of which samples are looked at
+    ids=None, # (n, k) neighbours of all samples among the features, if they are known: of a small set they are not searched again
 )->tuple: # (n, classes) float32 or None for the features; and the shares of agreeing neighbours, by name
     "The space of the classes, if neighbours agree more there than among the features. Raises `ValueError` as `nearest` does"
-    y = check_labels(labels, n_classes).numpy()
-    sizes = np.bincount(y, minlength=n_classes)
-    if (sizes>=10).sum()<2 or n_classes>_most_classes: return None,{}
-    Z = class_space(X, y, n_classes, seed=seed)
+    y = check_labels(labels, n_classes)
     rng = np.random.default_rng(seed_of(seed, 'rows that are compared'))
     some = lambda n,most: np.sort(rng.permutation(n)[:most])
     base = some(len(y), 2**15)
-    how = dict(n_classes=n_classes, k_max=min(k_max, len(base)-1), rows=some(len(base), 2**12))
-    how['weights'] = None if weights is None else weights[base]
-    a,b = agreeing(X[base], y[base], metric=metric, **how),agreeing(Z[base], y[base], **how)
-    won,lost = (b&~a).sum(),(a&~b).sum()
-    return Z if won-lost>2*(won+lost)**.5 else None,dict(features=a.mean(), classes=b.mean())
+    x,of,w = X[base],y[base],None if weights is None else weights[base]
+    if (of.bincount(minlength=n_classes)>=10).sum()<2 or n_classes>_most_classes: return None,{}
+    Z,rows = class_space(x, of, n_classes, seed=seed),some(len(base), 2**12)
+    how,all_ = dict(k_max=min(k_max, len(base)-1), rows=rows, weights=w),len(base)==len(y)
+    if all_ and ids is not None: a = _agree(ids[rows], of, n_classes, rows, w)
+    else: a = agreeing(x, of, n_classes, metric=metric, **how)
+    b = agreeing(Z, of, n_classes, **how)
+    won,lost,shares = (b&~a).sum(),(a&~b).sum(),dict(features=a.mean(), classes=b.mean())
+    if won-lost<=2*(won+lost)**.5: return None,shares
+    return Z if all_ else class_space(X, y, n_classes, seed=seed),shares

@@ -310,15 +310,11 @@ def arrow_vectors(
     col, # A pyarrow chunked array of lists
 ): # (n, d) float32 array, or None: rows are missing, or of different lengths
     "A column of vectors from Arrow's own memory"
-    lengths = {pc.list_value_length(c).unique().to_pylist()[0] if len(c) else 0 for c in col.chunks if len(c)}
-    d = first(lengths) or 0
-    whole = lambda c: not c.null_count and pc.all(pc.equal(pc.list_value_length(c), d)).as_py() and not c.flatten().null_count
-    if len(lengths)!=1 or not d or not all(whole(c) for c in col.chunks if len(c)): return None
-    out,at = np.empty((len(col),d), np.float32),0
-    for c in col.chunks:
-        with np.errstate(over='ignore'): out[at:at+len(c)] = c.flatten().to_numpy(zero_copy_only=False).reshape(-1, d)
-        at += len(c)
-    return out
+    lengths,numbers = pc.list_value_length(col).unique().to_pylist(),[c.flatten() for c in col.chunks]
+    if col.null_count or len(lengths)!=1 or not lengths[0] or any(o.null_count for o in numbers): return None
+    with np.errstate(over='ignore'):
+        flat = np.concatenate([o.to_numpy(zero_copy_only=False) for o in numbers], dtype=np.float32, casting='same_kind')
+    return flat.reshape(-1, lengths[0])
 
 # %% ../nbs/00f_tables.ipynb #6c49f2b8
 def _choose(kinds, label, features, embedding, image, path, text=None):

@@ -103,7 +103,8 @@ class CleanOptions:
     skip_broken:bool=False # Leave out images that cannot be decoded, instead of stopping
     allow_outside:bool=False # Read images that lie outside the table's folder; do so only for tables that you trust
     # Network for images: torchvision:NAME, timm:NAME or package.module:function (which gives a module, or an Extractor)
-    # has been trained on others and stays as it is, which is best for photos; resnet20, cnn, resnet29 and mlp are trained on yours (auto: torchvision's
+    # has been trained on others and stays as it is, which is best for photos; resnet20, cnn, resnet29 and mlp are
+    # trained on yours (auto: torchvision's
     # efficientnet_b0 for photos, that is, images of more than 64 pixels or of different sizes; for others that or
     # resnet20, whichever tells held-out images apart better)
     backbone:str='auto'
@@ -263,8 +264,7 @@ def _compare(self:Cleaning, name, e, fit, held):
     own = [extract_features(learn, part, bf16=False) for part in ('train','test')]
     other = image_features([s.images[i] for i in (*fit,*held)], e, s.folder, device=o.device, progress=not o.quiet)
     def score(fitted, new, metric):
-        clf = KNetClassifier(k_max=self.k_max, metric=metric, random_state=o.seed, device=o.device)
-        return clf.fit(fitted.numpy(), s.labels[fit]).score(new.numpy(), s.labels[held])
+        return self._fitted(fitted, s.labels[fit], metric).score(new.numpy(), s.labels[held])
     return score(*own, 'euclidean'),score(other[:len(fit)], other[len(fit):], e.metric)
 
 # %% ../../nbs/08f_command.ipynb #767ea489
@@ -341,14 +341,18 @@ def _around(clf): # contradictions, outliers, and which classes are confused
     return seen|tensors('confused', clf.confusions_)|dict(noise=torch.tensor([clf.noise_rate_,*clf.noise_rate_interval_]))
 
 @patch
+def _fitted(self:Cleaning, features, labels, metric):
+    "A classifier; what it warns of was looked at when the labels were read, or is said by `doubt`"
+    o = self.options
+    clf = KNetClassifier(k_max=self.k_max, metric=metric, random_state=o.seed, device=o.device)
+    with warnings.catch_warnings():
+        for said in ('The number of unique classes','neighbours agree with'): warnings.filterwarnings('ignore', said)
+        return clf.fit(features.numpy(), labels)
+
+@patch
 def _rate(self:Cleaning):
     "Tensors and numbers of the stage; kNet's weights are called `knet.` and their name"
-    o = self.options
-    clf = KNetClassifier(k_max=self.k_max, metric=self.metric, random_state=o.seed, device=o.device)
-    with warnings.catch_warnings():
-        for said in ('The number of unique classes','neighbours agree with'): # was looked at when they were read; `doubt` says it
-            warnings.filterwarnings('ignore', said)
-        clf.fit(self.features.numpy(), self.samples.labels)
+    clf = self._fitted(self.features, self.samples.labels, self.metric)
     columns = {n:torch.as_tensor(clf.label_issues_[n].to_numpy(copy=True)) for n in issue_cols}
     weights = {f'knet.{k}':v for k,v in clf.knet_.state_dict().items()}
     about = {n:getattr(clf, n+'_') for n in ('k','space','agreement','chance','by_chance')}
@@ -457,8 +461,8 @@ def _how_read(o): # options that the same samples are read with
     return named+''.join(f" --{n.replace('_', '-')}" for n in ('skip_broken','allow_outside') if getattr(o, n))
 
 def _corrected(s): # a name for it
-    if s.source is None: return 'corrected' if s.path.is_dir() else 'corrected.csv'
-    return f"corrected{'.parquet' if s.path.is_dir() else s.path.suffix}"
+    if s.by_file: return 'corrected'
+    return 'corrected'+('.csv' if s.source is None else '.parquet' if s.path.is_dir() else s.path.suffix)
 
 @patch
 def page(self:Cleaning,
@@ -499,7 +503,7 @@ def describe_cleaned(
 )->str:
     "What is in `cleaned.csv` or `cleaned.parquet`"
     table = samples.source is not None
-    what,one,lost = ('paths and labels','image',0) if samples.path.is_dir() and samples.source is None else ('rows and labels','row',0)
+    what,one,lost = ('paths and labels','image',0) if samples.by_file else ('rows and labels','row',0)
     if table: what,lost = 'the table',len(samples.source)-len(samples)
     if fix=='keep': says = f"{what} with a column {mark_column(samples.source) if table else 'is_issue'}"
     elif not n: says = f'{what}, nothing changed'

@@ -19,7 +19,7 @@ from ..messages import counted,reasons,shown_as,some_of
 from ..images import image_name,image_size,open_image,pixels,stack_images
 from ..tables import check_inside,column_of,formula_cells,fractions,image_files,label_hint
 from ..tables import read_columns,table_features,table_labels,table_texts
-from ..data import as_samples,class_images,folder_parts,npy_arrays,npz_arrays,split_parts
+from ..data import as_samples,class_images,folder_parts,npy_arrays,npz_arrays,parquet_files,split_parts
 
 # %% ../../nbs/08b_samples.ipynb #07349ca2
 @dataclass
@@ -171,10 +171,12 @@ def _note_names(s):
     s.notes += [o[0].upper()+o[1:] for o in odd_classes(s.classes)]
     return s
 
+def _has_images(root): return any(f.parent!=root and image_name(f) and f.exists() for f in files_below(root)) # in class folders
+
 def class_root(path):
     "The folder of class folders: `path` or its `train`. Raises `FileNotFoundError` without an image in one"
     root = folder_parts(path)[0][0]
-    if any(f.parent!=root and image_name(f) and f.exists() for f in files_below(root)): return root
+    if _has_images(root): return root
     raise FileNotFoundError(f"{path} has no images in class folders: expected {path}/CLASS/*.png. "
                             "For a table, name its .csv or .parquet file, or a folder of parquet files")
 
@@ -182,9 +184,8 @@ def train_shards(
     path, # What is to be read
 )->list: # Sorted; empty for a file, and for a folder of images
     "The parquet files of a folder that has no images in class folders; of the train part, if there are parts"
-    if not Path(path).is_dir(): return []
-    with suppress(FileNotFoundError): return [] if class_root(path) else []
-    return split_parts(sorted(f for f in files_below(path) if f.suffix.lower()=='.parquet'))[0]
+    if not Path(path).is_dir() or _has_images(folder_parts(path)[0][0]): return []
+    return split_parts(sorted(parquet_files(path)))[0]
 
 # %% ../../nbs/08b_samples.ipynb #313d0d8c
 def read_folder(
