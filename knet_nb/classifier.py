@@ -22,7 +22,7 @@ from .checks import (as_numpy,check_distributions,check_features,check_k,check_l
     check_missing,dense,encode_labels,label_array)
 from .neighbors import choose_k,largest_k,nearest,nearest_ivf,neighbor_labels,vote_weights,voted,with_self
 from .spaces import better_space,class_space
-from .transition import Transition,clean_probs,confusions,noise_rate,right_probs,transition_of
+from .transition import Transition,clean_probs,confusions,noise_rate,right_probs,row_blocks,transition_of
 from .annotators import combine,dawid_skene,majority_vote,rank_annotators,read_answers
 from .knet import default_bs,fit_knet,knet_losses
 
@@ -130,22 +130,18 @@ def _check_probs(labels, pred_probs, classes):
     return p,y,names
 
 # %% ../nbs/08_classifier.ipynb #5e100021
-def _blocks(n, L): # of rows: a few MB of probabilities each
-    size = max(1, 2**20//L)
-    return [slice(i, i+size) for i in range(0, n, size)]
-
 def _each(read, y, L):
     "Of each sample: probability of the given label, the most probable label, its probability, the best other one and its"
     def one(at):
         p,n = read(at),np.arange(len(y[at]))
         return p[n,y[at]],p.argmax(1),p.max(1),*_best_other(p, y[at])
-    return [np.concatenate(o) for o in zip(*map(one, _blocks(len(y), L)))]
+    return [np.concatenate(o) for o in zip(*map(one, row_blocks(len(y), L)))]
 
 def _rate(read, y, names, index=None, noise=None, w=None):
     "A frame of label issues; the estimate, or None; and the sizes of the true classes (L,)"
     L = len(names)
     given,best,top,other,p_other = _each(read, y, L)
-    T = _transition_of(noise, y, best, top, L, w)
+    T = _transition_of(noise, y, best, top, read, L, w)
     best = np.where(given==top, y, best) # of equals the given one
     q_best,q_own,q_other = _typical(read, y, best, np.r_[best,y,other], np.r_[y,y,y], L).reshape(3, -1)
     score,is_issue,sizes = given/(given+p_other),(best!=y)&(given<np.sqrt(q_best*q_own)),None
@@ -157,16 +153,16 @@ def _rate(read, y, names, index=None, noise=None, w=None):
     d = pd.DataFrame(dict(zip(issue_cols, [names[y],names[best],given,top,score,is_issue])), index=index)
     return d,T,sizes
 
-def _transition_of(noise, y, best, top, L, w=None):
+def _transition_of(noise, y, best, top, read, L, w=None):
     "The estimate that is meant, or None; of one class there is none"
     if not isinstance(noise, str): return noise
     if noise!='estimate': raise ValueError(f"noise must be 'estimate', a Transition or None, got {noise!r}")
-    return transition_of(y, best, top, L, w) if L>1 else None
+    return transition_of(y, best, top, read, L, w) if L>1 else None
 
 def _rightness(read, y, T):
     "How probably each given label is right (n,), and the sizes of the true classes (L,)"
     right,sizes = np.empty(len(y)),0
-    for at in _blocks(len(y), len(T.stay)):
+    for at in row_blocks(len(y), len(T.stay)):
         q = clean_probs(read(at), T)
         right[at],sizes = right_probs(y[at], q, T),sizes+q.sum(0)
     return right,sizes
