@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator,ClassifierMixin
 from sklearn.utils import check_array,check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples,check_is_fitted,validate_data
-from .checks import (as_numpy,check_distributions,check_features,check_k,check_labels,check_lengths,
+from .checks import (as_numpy,check_distributions,check_features,check_labels,check_lengths,
     check_missing,dense,encode_labels,label_array)
 from .neighbors import choose_k,largest_k,nearest,nearest_ivf,neighbor_labels,vote_weights,voted,with_self
 from .spaces import better_space,class_space
@@ -137,13 +137,15 @@ def _each(read, y, L):
         return p[n,y[at]],p.argmax(1),p.max(1),*_best_other(p, y[at])
     return [np.concatenate(o) for o in zip(*map(one, row_blocks(len(y), L)))]
 
-def _rate(read, y, names, index=None, noise=None, w=None):
-    "A frame of label issues; the estimate, or None; and the sizes of the true classes (L,)"
+def _rate(read, y, names, index=None, noise=None, w=None, like=None):
+    """A frame of label issues; the estimate, or None; and the sizes of the true classes (L,)
+
+    What is typical is asked of the samples themselves, or of others: `like`, their reader, labels and most probable ones"""
     L = len(names)
     given,best,top,other,p_other = _each(read, y, L)
     T = _transition_of(noise, y, best, top, read, L, w)
     best = np.where(given==top, y, best) # of equals the given one
-    q_best,q_own,q_other = _typical(read, y, best, np.r_[best,y,other], np.r_[y,y,y], L).reshape(3, -1)
+    q_best,q_own,q_other = _typical(*(like or (read, y, best)), np.r_[best,y,other], np.r_[y,y,y], L).reshape(3, -1)
     score,is_issue,sizes = given/(given+p_other),(best!=y)&(given<np.sqrt(q_best*q_own)),None
     if T is not None:
         margin = np.log(given+1e-9)-np.log(q_other*q_own+1e-12)/2 # below 0: an issue, by the rule above
@@ -375,9 +377,10 @@ def _limit_k(self:KNetClassifier, n):
 
 # %% ../nbs/08_classifier.ipynb #0b50d1de
 @patch
-def _reader(self:KNetClassifier, X, ks):
-    "A function that gives the distributions (m, len(ks), L) float32 of rows of X, a slice or an array of numbers"
+def _reader(self:KNetClassifier, X, ks, given=False):
+    "A function that gives the distributions (m, len(ks), L) float32 of rows of X; those of the given labels if asked for"
     net = deepcopy(self.knet_)
+    if given: net.transition = None
     net.mean.zero_(); net.std.fill_(1)
     def read(rows):
         with np.errstate(over='ignore'): z = (np.asarray(X[rows], np.float64)-self.mean_)/self.scale_
@@ -389,9 +392,9 @@ def _reader(self:KNetClassifier, X, ks):
     return read
 
 @patch
-def _of_rows(self:KNetClassifier, X, ks, f):
+def _of_rows(self:KNetClassifier, X, ks, f, given=False):
     "What f makes of the distributions (m, len(ks), L) of all rows; they are read some MB at a time"
-    read,out = self._reader(X, ks),None
+    read,out = self._reader(X, ks, given),None
     size = max(1, min(65536, 2**23//max(X.shape[1], len(ks)*len(self.classes_))))
     for i in range(0, len(X), size):
         o = f(read(slice(i, i+size)))
@@ -400,21 +403,25 @@ def _of_rows(self:KNetClassifier, X, ks, f):
     return out
 
 @patch
-def _proba(self:KNetClassifier, X, ks):
-    "Distributions (n, len(ks), L) float32"
-    return self._of_rows(X, ks, noop)
+def _given_probs(self:KNetClassifier, X):
+    "Distributions (n, L) float32 of the given labels"
+    return self._of_rows(X, [self.k_], noop, given=True)[:,0]
 
 # %% ../nbs/08_classifier.ipynb #5e100022
 _kept = 2**28 # probabilities: 1 GB
 
 @patch
+def _given_reader(self:KNetClassifier, X):
+    "A function that gives probabilities (m, L) of the given labels"
+    read = self._reader(X, [self.k_], given=True)
+    return lambda rows: read(rows)[:,0]
+
+@patch
 def _keep_probs(self:KNetClassifier, X):
     "A function that reads the training samples' probabilities (m, L); they are kept if they are not too many"
     self._probs = None
-    if len(X)*len(self.classes_)>_kept:
-        read = self._reader(X, [self.k_])
-        return lambda rows: read(rows)[:,0]
-    self._probs = self._proba(X, [self.k_])[:,0]
+    if len(X)*len(self.classes_)>_kept: return self._given_reader(X)
+    self._probs = self._given_probs(X)
     return self._probs.__getitem__
 
 @patch(as_prop=True)
@@ -491,6 +498,29 @@ def _answer(self:KNetClassifier, X, k, f):
         return f(p)
     res = self._of_rows(X, list(k) if is_iter(k) else [k], true)
     return res if is_iter(k) else res[:,0]
+
+# %% ../nbs/08_classifier.ipynb #8b100002
+@patch
+def rate_labels(self:KNetClassifier,
+    X, # (n, d) features of samples that had no part in the fit
+    y, # (n,) their given labels, each one of `classes_`
+)->pd.DataFrame: # n rows, as `label_issues_`
+    "Which labels of other samples are wrong? Raises `ValueError` for bad features and unknown labels"
+    check_is_fitted(self)
+    index = next((o.index for o in (X,y) if isinstance(o, (pd.DataFrame,pd.Series))), None)
+    X = validate_data(self, _readable(X), reset=False)
+    y = encode_labels(y, self.classes_.tolist())[0].numpy()
+    check_lengths(X, y)
+    few = len(X)*len(self.classes_)<=_kept
+    read = self._given_probs(X).__getitem__ if few else self._given_reader(X)
+    return _rate(read, y, self.classes_, index, self._transition, like=self._typical_ones())[0]
+
+@patch
+def _typical_ones(self:KNetClassifier):
+    "Reader, labels and most probable labels of the training samples"
+    p,y = self.pred_probs_,pd.Index(self.classes_).get_indexer(self.label_issues_.given)
+    top = p.max(1)
+    return p.__getitem__,y,np.where(p[np.arange(len(y)),y]==top, y, p.argmax(1))
 
 # %% ../nbs/08_classifier.ipynb #58a00002
 def noise_estimate(

@@ -6,11 +6,12 @@ Docs: https://knet-nb.github.io/knet_nb/commands.html.md"""
 
 # %% auto #0
 __all__ = ['many_experiments', 'ints', 'text_options', 'read_matrix', 'import_object', 'options_of', 'check_options', 'one_of',
-           'usable_device', 'parser_of', 'run_command']
+           'usable_device', 'parser_of', 'run_command', 'check_engine', 'ray_cluster']
 
 # %% ../nbs/00e_commands.ipynb #3c8541e4
 import importlib,inspect,sys
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 import knet_nb
 from fastcore.script import anno_parser
@@ -161,3 +162,24 @@ def run_command(
         func(**{k:v for k,v in args.items() if k not in ('pdb','xtra')})
     except (ValueError,OSError) as e: fail(' '.join(str(e).split()))
     except KeyboardInterrupt: fail('stopped; the same command goes on from here', 130)
+
+# %% ../nbs/00e_commands.ipynb #00e10003
+def check_engine(
+    engine:str, # 'local', or 'ray' for a cluster
+)->str: # The same
+    "Raises `ValueError` for an unknown engine, and for one that is not installed"
+    if engine not in ('local','ray'): raise ValueError(f"engine must be 'local' or 'ray', got {engine!r}")
+    if engine=='ray' and not find_spec('ray'): raise ValueError("engine='ray' needs Ray: pip install 'knet_nb[ray]'")
+    return engine
+
+@contextmanager
+def ray_cluster(
+    address:str=None, # Of the cluster (default: the one that is at hand, or one on this machine)
+):
+    "Ray, started if need be and then shut down again"
+    import ray
+    started = not ray.is_initialized()
+    if started: ray.init(address=address, log_to_driver=False, configure_logging=False)
+    try: yield ray
+    finally:
+        if started: ray.shutdown()

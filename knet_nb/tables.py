@@ -308,13 +308,14 @@ def vector_column(
 # %% ../nbs/00f_tables.ipynb #0f0a0002
 def arrow_vectors(
     col, # A pyarrow chunked array of lists
-): # (n, d) float32 array, or None: rows are missing, or of different lengths
+): # (n, d) float32 array, not to be written to, or None: rows are missing, or of different lengths
     "A column of vectors from Arrow's own memory"
     lengths,numbers = pc.list_value_length(col).unique().to_pylist(),[c.flatten() for c in col.chunks]
     if col.null_count or len(lengths)!=1 or not lengths[0] or any(o.null_count for o in numbers): return None
+    arrays = [o.to_numpy(zero_copy_only=False) for o in numbers]
     with np.errstate(over='ignore'):
-        flat = np.concatenate([o.to_numpy(zero_copy_only=False) for o in numbers], dtype=np.float32, casting='same_kind')
-    return flat.reshape(-1, lengths[0])
+        flat = arrays[0] if len(arrays)==1 else np.concatenate(arrays, dtype=np.float32, casting='same_kind')
+        return flat.astype(np.float32, copy=False).reshape(-1, lengths[0])
 
 # %% ../nbs/00f_tables.ipynb #6c49f2b8
 def _choose(kinds, label, features, embedding, image, path, text=None):
@@ -421,7 +422,7 @@ def table_features(
         col = t[c.features[0]]
         rows = arrow_vectors(col) if isinstance(t, pa.Table) else None
         if rows is None: return vector_column(column_of(t, c.features[0]), c.path),None
-        return check_features(torch.from_numpy(rows), f'{c.path}, column {c.features[0]!r}:'),None
+        return check_features(torch.tensor(rows), f'{c.path}, column {c.features[0]!r}:'),None
     df = t.select(c.features).replace_schema_metadata(None).to_pandas() if isinstance(t, pa.Table) else t[c.features]
     return _standardise(numeric_columns(df, c.path))
 

@@ -319,7 +319,7 @@ def extract(self:Cleaning)->Tensor: # kept in the cache
     return x
 
 # %% ../../nbs/08f_command.ipynb #553e871e
-rating_version = 4 # goes up where the same labels are rated otherwise, so that no old stage answers
+rating_version = 5 # goes up where the same labels are rated otherwise, so that no old stage answers
 
 @patch
 def rate_labels(self:Cleaning)->Stage:

@@ -8,20 +8,17 @@ Docs: https://knet-nb.github.io/knet_nb/suite.html.md"""
 __all__ = ['tiers', 'paper_noises', 'suites', 'image_sets', 'ray_retries', 'suite_checks', 'suite', 'paper_blocks',
            'fashion_blocks', 'svhn_sample_blocks', 'human_blocks', 'memorise_blocks', 'apart_blocks', 'rounds_blocks',
            'block_name', 'chosen_blocks', 'suite_configs', 'unit_name', 'fastest', 'step_and_width', 'seconds_per_knet',
-           'size_of', 'estimate', 'asked_cols', 'merge_rows', 'Suite', 'unit_key', 'check_time', 'check_engine',
-           'merge_runs', 'score_unit', 'seconds_of', 'SuiteOptions', 'how_to_ask', 'show_plan', 'knet_suite',
-           'flags_of', 'main']
+           'size_of', 'estimate', 'asked_cols', 'merge_rows', 'Suite', 'unit_key', 'check_time', 'merge_runs',
+           'score_unit', 'seconds_of', 'SuiteOptions', 'how_to_ask', 'show_plan', 'knet_suite', 'flags_of', 'main']
 
 # %% ../../nbs/07a_suite.ipynb #56364d82
 import functools,inspect,re,sys,time
-from contextlib import contextmanager
 from dataclasses import asdict,dataclass,replace
-from importlib.util import find_spec
 from typing import Annotated
 from fastai.basics import *
 from ..files import OutOfTime,checksum,load_rows,save_rows
 from ..docstrings import summary
-from ..commands import check_options,options_of,run_command
+from ..commands import check_engine,check_options,options_of,ray_cluster,run_command
 from ..data import LabeledData,local_path
 from ..features import find_head
 from ..backbones import preliminary_learner
@@ -304,11 +301,6 @@ def _run_local(self:Suite, budget):
         except _no_data as e: self.say(f'  not run: data not available here ({e})')
 
 # %% ../../nbs/07a_suite.ipynb #a76f48af
-def check_engine(engine):
-    if engine not in ('local','ray'): raise ValueError(f"engine must be 'local' or 'ray', got {engine!r}")
-    if engine=='ray' and not find_spec('ray'): raise ValueError("engine='ray' needs Ray: pip install 'knet_nb[ray]'")
-    return engine
-
 @patch
 def run(self:Suite,
     budget:float=None, # Seconds; it stops before they are over
@@ -359,15 +351,6 @@ def score_unit(
     try: return Suite([c], out, verbose=False, command=command).score(c, until)
     except OutOfTime: return None
 
-@contextmanager
-def _ray_cluster(address):
-    "Ray, started if need be and then shut down again"
-    import ray
-    started = not ray.is_initialized()
-    if started: ray.init(address=address, log_to_driver=False, configure_logging=False)
-    try: yield ray
-    finally:
-        if started: ray.shutdown()
 
 # %% ../../nbs/07a_suite.ipynb #02085015
 ray_retries = 3 # workers that a unit may lose
@@ -389,7 +372,7 @@ def _take(self:Suite, ray, ref, c):
 def _run_ray(self:Suite, budget=None, address=None):
     "Hand the units to a Ray cluster and keep what comes back"
     end = None if budget is None else time.perf_counter()+budget
-    with _ray_cluster(address) as ray:
+    with ray_cluster(address) as ray:
         task = ray.remote(score_unit).options(max_retries=ray_retries, num_cpus=1)
         work = {task.remote(c, str(self.out.resolve()), budget, self.command):c for c in self.left}
         try:
