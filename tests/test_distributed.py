@@ -2,7 +2,7 @@
 import json,os,shutil,subprocess,sys
 import numpy as np,pytest
 
-accelerate = pytest.importorskip('accelerate')
+pytest.importorskip('accelerate')
 pytestmark = [pytest.mark.usefixtures('alone'), pytest.mark.skipif(sys.platform=='win32', reason='gloo is not built in there')]
 
 common = """
@@ -29,10 +29,12 @@ def net(n_classes, channels): # without batchnorm, which processes share on GPUs
 
 def train(bs, backbone=net, recipe=plain, cbs=(), within=nullcontext, bf16=False, **kwargs):
     set_seed(0)
-    learn,watch = preliminary_learner(data, backbone, recipe=recipe, bs=bs, device='cpu', bf16=bf16, **kwargs),Watch()
+    learn = preliminary_learner(data, backbone, recipe=recipe, bs=bs, device='cpu', bf16=bf16, **kwargs)
+    watch = Watch()
     with within(learn),quiet(learn): learn.fit_recipe(cbs=[watch,*cbs])
-    rows,weights = [list(map(float, r)) for r in learn.recorder.values],torch.cat([p.detach().flatten() for p in learn.model.parameters()])
-    return dict(losses=watch.losses, sizes=watch.sizes, rows=rows, lr=learn.recorder.lrs[-1], weights=weights.tolist(), steps=len(learn.dls.train))
+    rows = [list(map(float, r)) for r in learn.recorder.values]
+    weights = torch.cat([p.detach().flatten() for p in learn.model.parameters()]).tolist()
+    return dict(losses=watch.losses, sizes=watch.sizes, rows=rows, weights=weights, lr=learn.recorder.lrs[-1], steps=len(learn.dls.train))
 """
 
 pair = common+"""
@@ -72,7 +74,8 @@ def both(tmp_path_factory):
     "What each of two processes says, and their folder"
     folder = tmp_path_factory.mktemp('pair')
     (folder/'train.py').write_text(pair)
-    env = os.environ|dict(WORLD_SIZE='2', OMP_NUM_THREADS='1', ACCELERATE_USE_CPU='true', MASTER_ADDR='localhost', MASTER_PORT='0', KNET_CACHE=str(folder/'cache'))
+    env = os.environ|dict(WORLD_SIZE='2', MASTER_ADDR='localhost', MASTER_PORT='0', ACCELERATE_USE_CPU='true', # met by `store`, no port
+                          OMP_NUM_THREADS='1', KNET_CACHE=str(folder/'cache'))
     if sys.platform=='linux': env['GLOO_SOCKET_IFNAME'] = 'lo' # no need to resolve the machine's name
     start = lambda r: subprocess.Popen([sys.executable,'train.py'], cwd=folder, env=env|dict(RANK=str(r), LOCAL_RANK=str(r)),
                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
