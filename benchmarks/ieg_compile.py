@@ -16,10 +16,10 @@ def clock(f, device):
     if device=='cuda': torch.cuda.synchronize()
     return time.perf_counter()-t
 
-def epoch_of(n_steps, bs, backbone, device, **kwargs):
+def epoch_of(n_steps, bs, backbone, device, side=32, **kwargs):
     "A function that trains for some steps with the same learner"
     torch.manual_seed(0)
-    x,y = torch.randint(256, (bs*n_steps,3,32,32), dtype=torch.uint8),torch.arange(bs*n_steps)%10
+    x,y = torch.randint(256, (bs*n_steps,3,side,side), dtype=torch.uint8),torch.arange(bs*n_steps)%10
     data,probe = LabeledData(x, y, x[:bs], y[:bs], range(10)),Probe(x[:100], y[:100], y, y)
     learn = ieg_learner(data, probe, backbone=backbone, bs=bs, epochs=1, device=device, **kwargs)
     ieg = learn.ieg
@@ -30,7 +30,7 @@ def epoch_of(n_steps, bs, backbone, device, **kwargs):
     def once(): # compile once, not once a fit
         if not made: set_passes(); made.append((ieg.net,ieg.along,ieg.params))
         ieg.net,ieg.along,ieg.params = made[0]
-    ieg._set_passes = once
+    ieg._set_passes,step.learn = once,learn
     return step
 
 @call_parse

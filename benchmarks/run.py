@@ -58,12 +58,12 @@ def with_stats(net, x):
 
 def bare_loop(x, nl, epochs, bs):
     "The steps of kNet's training without fastai"
-    net = with_stats(KNet(x.shape[1], 10), x).train()
+    net = with_stats(KNet(x.shape[1], 10), x).to(x.device).train()
     opt = torch.optim.Adam(net.parameters(), 1e-2)
     sched = torch.optim.lr_scheduler.OneCycleLR(opt, 1e-2, total_steps=epochs*(len(x)//bs))
     for _ in range(epochs):
-        for i in torch.randperm(len(x)).split(bs)[:len(x)//bs]:
-            k = torch.randint(1, 102, (len(i),))
+        for i in torch.randperm(len(x), device=x.device).split(bs)[:len(x)//bs]:
+            k = torch.randint(1, 102, (len(i),), device=x.device)
             F.cross_entropy(net(x[i], k), vote_targets(nl[i], k, 10, check=False)).backward()
             opt.step(); sched.step(); opt.zero_grad()
     return net.eval()

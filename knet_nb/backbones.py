@@ -14,10 +14,10 @@ from copy import deepcopy
 from dataclasses import dataclass,replace
 from fastai.basics import *
 from fastai.callback.schedule import ParamScheduler,SchedNo,combine_scheds
-import knet_nb.loaders # gives LabeledData its `dls`
+from .loaders import TensorDL # which also gives LabeledData its `dls`
 from .data import LabeledData
 from .features import bf16_supported
-from .training import AutocastBF16,ChannelsLastBatch,StopAtFit,TrimMemory
+from .training import AutocastBF16,ChannelsLastBatch,StopAtFit,TrimMemory,is_shared
 
 # %% ../nbs/02_backbones.ipynb #01dc8694
 def n_weights(
@@ -217,11 +217,12 @@ def fit_recipe(self:RecipeLearner,
     "Train by the recipe that the learner was made with"
     r,cbs = self.recipe,L(cbs)
     if r.stop_at: cbs = cbs+StopAtFit(r.stop_at)
-    n = r.n_epochs(len(self.dls.train))
+    steps = math.ceil(len(self.dls.train)/(num_distrib() if is_shared(self) else 1))
+    n = r.n_epochs(steps)
     if r.schedule=='one_cycle': return self.fit_one_cycle(n, r.lr, moms=(.9,.9,.9), cbs=cbs)
     if r.schedule not in _schedules:
         raise ValueError(f"unknown schedule {r.schedule!r}: known are one_cycle, step and restarts")
-    rate = _schedules[r.schedule](r.lr, n*len(self.dls.train))
+    rate = _schedules[r.schedule](r.lr, n*steps)
     self.fit(n, r.lr, cbs=cbs+ParamScheduler(dict(lr=rate)))
 
 # %% ../nbs/02_backbones.ipynb #bd3bfc84
@@ -261,3 +262,18 @@ def _speed(device, bf16, channels_last):
     if ifnone(bf16, bf16_supported(device)): cbs += AutocastBF16()
     if torch.device(device).type=='cpu': cbs += TrimMemory()
     return cbs
+
+# %% ../nbs/02_backbones.ipynb #0c2a0014
+@patch
+def to_distributed(self:RecipeLearner,
+    *args, **kwargs # As fastai's, which comes with `fastai.distributed`
+)->RecipeLearner: # The same
+    "What `distrib_ctx` begins with: each batch is shared by the processes"
+    if isinstance(self.dls.train, TensorDL): self.dls.train.share(num_distrib())
+    return Learner.to_distributed(self, *args, **kwargs)
+
+@patch
+def detach_distributed(self:RecipeLearner)->RecipeLearner: # The same
+    "What `distrib_ctx` ends with"
+    if isinstance(self.dls.train, TensorDL): self.dls.train.share(1)
+    return Learner.detach_distributed(self)

@@ -19,7 +19,7 @@ from .checks import check_k,seed_of
 from .data import LabeledData
 from .loaders import BatchAug,Cutout,HFlip,PadCrop,TensorDL
 from .features import bf16_supported,find_head
-from .training import ChannelsLastBatch,EMA
+from .training import ChannelsLastBatch,EMA,is_shared
 from .backbones import RecipeLearner,get_recipe,make_backbone,preliminary_learner
 
 # %% ../nbs/03_ieg.ipynb #a56a7e69
@@ -353,6 +353,7 @@ def after_fit(self:IEG): self.net = self.along = self.params = None # a learner 
 # %% ../nbs/03_ieg.ipynb #03a1000a
 @patch
 def before_fit(self:IEG):
+    if is_shared(self.learn): raise ValueError("Zhang et al.'s method trains in one process: leave out distrib_ctx")
     train = self.dls.train
     if not isinstance(train, TwoViewDL):
         raise ValueError("IEG needs weak and strong views: make the learner with ieg_learner")

@@ -152,7 +152,13 @@ class TensorDL(TfmdDL):
         num_workers:int=0, # Not used; `new` passes it
         **kwargs # For `TfmdDL`
     ): super().__init__(dataset, bs=bs, shuffle=shuffle, num_workers=0, **kwargs)
-    def get_idxs(self): return torch.randperm(self.n) if self.shuffle else torch.arange(self.n)
+    world = 1 # processes that share an epoch
+    def __len__(self):
+        n = super().__len__()
+        return n-n%self.world if self.drop_last else n # each process takes as many
+    def get_idxs(self):
+        idxs = torch.randperm(self.n) if self.shuffle else torch.arange(self.n)
+        return self._by_process(idxs) if self.world>1 and self.drop_last else idxs
     def __iter__(self):
         self.before_iter()
         for i in self.epoch_idxs().split(self.bs): yield self.after_batch(self.dataset[i])
@@ -175,6 +181,29 @@ def _one_pass(self:TensorDL):
     its = self.after_batch(self.dataset[torch.arange(1, device=self.dataset.x.device)])
     self.after_batch.split_idx = old
     self._n_inp,self._types = 1,explode_types(its)
+
+# %% ../nbs/00h_loaders.ipynb #0a7c0012
+@patch
+def share(self:TensorDL,
+    n:int, # Processes; 1 for an epoch of one's own
+):
+    "Make epochs for several processes. Raises `ValueError` if they do not have a batch each"
+    if self.drop_last and self.n<n*self.bs:
+        need = f"{n} processes with batches of {self.bs} need {n*self.bs} samples"
+        raise ValueError(f"{need}, there are {self.n}: choose a smaller bs")
+    self.world = n
+
+@patch
+def _by_process(self:TensorDL, idxs):
+    "Row numbers of an epoch's samples, those of each process in one run"
+    return idxs[:len(self)*self.bs].view(-1, self.world, self.bs).transpose(0, 1).flatten().tolist()
+
+@patch
+def create_batches(self:TensorDL, samps):
+    "Whole batches of given rows: what a `DistributedDL` asks for"
+    idxs = torch.as_tensor(list(samps)).to(self.dataset.x.device)
+    if self.drop_last: idxs = idxs[:len(idxs)//self.bs*self.bs]
+    for i in idxs.split(self.bs): yield self.dataset[i]
 
 # %% ../nbs/00h_loaders.ipynb #1ccd1409
 def channel_stats(
@@ -244,7 +273,7 @@ def dls(self:LabeledData,
 @patch
 def _like_valid(self:TensorDataLoaders, x, y, vocab, bs):
     "A loader as that of the test samples, over others"
-    dl = self.valid
+    dl = getattr(self.valid, 'dl', self.valid) # in a training of several processes, fastai has wrapped it
     res = dl.new(TensorItems(x, y, vocab, split_idx=1), bs=bs or dl.bs, shuffle=False, drop_last=False)
     res.to(dl.device)
     return res
