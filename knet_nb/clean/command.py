@@ -17,7 +17,8 @@ import knet_nb,pyarrow as pa,pyarrow.parquet as pq
 from fastai.basics import *
 from ..files import Stage,Stages,atomic_path,checksum,content_key,key_of,write_whole
 from ..messages import counted,look_wrong
-from ..commands import check_options,one_of,options_of,run_command,usable_device
+from ..commands import check_engine,check_options,one_of,options_of,run_command,usable_device
+from ..tables import column_kinds
 from ..data import LabeledData,from_arrays
 from ..loaders import channel_stats
 from ..features import OnnxNet,bf16_supported,default_extractor,extract_features,image_features
@@ -27,8 +28,9 @@ from ..backbones import backbones,get_recipe,make_backbone,mlp,preliminary_learn
 from ..neighbors import largest_k
 from ..knet import KNet
 from ..classifier import KNetClassifier,issue_cols,worth_taking
+from ..streams import clean_stream,open_stream
 from ..deploy import DeployedKNet,deploy_extractor,feature_net
-from .samples import Samples,are_photos,check_data,fix_labels,fixed_codes,fixes,mark_column,read_samples
+from .samples import Samples,are_photos,check_data,fix_labels,fixed_codes,fixes,mark_column,read_samples,train_shards
 from .page import issues_page,review_order
 from .corrected import apply_decisions,check_target,describe_decisions,spelt,to_csv,write_corrected
 
@@ -126,11 +128,20 @@ class CleanOptions:
     thumbs:int=2000 # At most so many thumbnails in report.html
     rows:int=20000 # At most so many samples in report.html; issues.csv has all
     device:str=None # cpu, cuda or mps (default: the GPU if there is one)
+    # Read parquet files block by block, however large they are: rate all labels by a kNet that is fitted to a sample of rows.
+    # That is done anyway where they have more than 2,000,000 rows. Labels are in labels/ then, and nothing is written anew
+    stream:bool=False
+    engine:str='local' # Of --stream: local, or ray for a Ray cluster (pip install 'knet_nb[ray]')
+    address:str=None # Of the Ray cluster (default: the one that is at hand, or one on this machine)
     quiet:bool=False # Say nothing
 
     def __post_init__(self):
         self.device = usable_device(self.device)
         check_options(self, clean_checks)
+    @property
+    def at_once(self): # options that need all samples in memory
+        asked = [n for n in ('text','image','apply','to') if getattr(self, n)]
+        return asked+['fix']*(self.fix in ('suggest','drop'))
     @property
     def how(self): return 'link' if self.link else 'move' if self.move else 'copy' # files get to the folder
     @property
@@ -157,6 +168,9 @@ clean_checks = [ # field, (its value, options) -> does it hold?, words
     ('apply', lambda v,c: v is None or c.to, "apply= (--apply) needs to= (--to): where the corrected data go"),
     ('move', lambda v,c: not (v and c.link), "files are linked or moved, not both: give one of link and move"),
     ('to', lambda v,c: v or c.how=='copy', "{c.how}= (--{c.how}) needs to= (--to): the new folder"),
+    ('stream', lambda v,c: not (v and c.at_once), "stream= (--stream) does not go with {c.at_once[0]}= (--{c.at_once[0]})"),
+    ('engine', lambda v,c: check_engine(v), ''), # has words of its own
+    ('engine', lambda v,c: v=='local' or c.stream, "engine='ray' (--engine) rates parquet files on a cluster: give stream=True (--stream)"),
     one_of('metric', ['auto','euclidean','cosine']),
     ('k_max', lambda v,c: v>=1, "k_max must be at least 1, got {}"),
     ('seed', lambda v,c: v>=0, "seed must be 0 or more, got {}"),
@@ -519,6 +533,26 @@ def _read(o):
     columns = o.label,o.features,o.embedding,o.image,o.text
     return read_samples(o.data, *columns, o.size, o.skip_broken, o.allow_outside, bool(o.apply))
 
+_many = 2_000_000 # rows, of which a table is read block by block
+
+def _many_rows(o, data):
+    "Are there so many rows of vectors, or of named columns, and is nothing asked for that needs all of them at once?"
+    files = [data] if data.suffix.lower()=='.parquet' and data.is_file() else train_shards(data)
+    with suppress(OSError,pa.ArrowException): # who reads the file says what is wrong
+        if o.at_once or sum(pq.read_metadata(f).num_rows for f in files)<=_many: return False
+        return bool(o.features or o.embedding or 'vector' in column_kinds(pq.read_schema(files[0]).empty_table()).values())
+
+def _clean_rows(o, out, say):
+    "Parquet files of any size"
+    how = dict(k_max=o.k_max, metric='euclidean' if o.metric=='auto' else o.metric, random_state=o.seed, device=o.device)
+    columns = dict(label=o.label, embedding=o.embedding, features=o.features, worst=o.rows, engine=o.engine, address=o.address)
+    parts = open_stream(o.data, o.label, o.embedding, o.features) # before anything is written
+    claim_out(out, o.data)
+    res = clean_stream(parts, out, say=lambda msg: say(f'  {msg}'), **columns, **how)
+    for n in result_files.keys()-{'issues.csv','model.safetensors'}: (out/n).unlink(missing_ok=True)
+    say(f"{out}: labels/ (all rows), issues.csv (the most doubtful), model.safetensors, stream.json")
+    return res
+
 @options_of(CleanOptions)
 def knet_clean(*args, **kwargs)->pd.DataFrame: # One row a sample, the most doubtful first; the same as issues.csv
     "Find samples whose label looks wrong; write a ranked list, cleaned labels, a model and a page. The data are not changed."
@@ -527,6 +561,7 @@ def knet_clean(*args, **kwargs)->pd.DataFrame: # One row a sample, the most doub
     if o.to: check_target(o.to, data, o.how)
     if o.apply: return correct(o, say)
     out = check_out(o.out, data)
+    if o.stream or _many_rows(o, data): return _clean_rows(o, out, say)
     s = _read(o)
     say(f"{s.path}: {counted(len(s), 'sample')}, {counted(len(s.classes), 'class')}")
     c = Cleaning(s, o, lambda msg: say(f'  {msg}'))
