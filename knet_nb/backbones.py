@@ -120,7 +120,7 @@ def make_backbone(
     backbone, # A name in `backbones` or 'mlp', a network (it is copied), or a function of (n_classes, in_channels)
     data:LabeledData, # What it has to take
 )->nn.Module:
-    "A network for the channels (of vectors: columns) and classes of `data`. Raises `ValueError` for an unfit one"
+    "A network for the channels (of vectors: columns) and classes of a set. Raises `ValueError` for an unfit one"
     if isinstance(backbone, nn.Module): return deepcopy(backbone)
     make = backbone if callable(backbone) else _by_name(backbone, data)
     model = make(data.n_classes, data.shape[0])

@@ -73,13 +73,19 @@ def _check_part(self:LabeledData, part):
 
 # %% ../nbs/00g_data.ipynb #92da9abf
 @patch(as_prop=True)
-def n_classes(self:LabeledData): return len(self.classes)
+def n_classes(self:LabeledData):
+    "Number of classes"
+    return len(self.classes)
 
 @patch(as_prop=True)
-def is_image(self:LabeledData): return self.x_train.ndim==4
+def is_image(self:LabeledData):
+    "Are the samples images, and not vectors?"
+    return self.x_train.ndim==4
 
 @patch(as_prop=True)
-def shape(self:LabeledData): return tuple(self.x_train.shape[1:])
+def shape(self:LabeledData):
+    "Shape of one sample: (c, h, w) or (d,)"
+    return tuple(self.x_train.shape[1:])
 
 @patch
 def __repr__(self:LabeledData):

@@ -348,11 +348,14 @@ def _no_stats_copy(model):
     return res
 
 @patch
-def after_fit(self:IEG): self.net = self.along = self.params = None # a learner with closures could not be exported
+def after_fit(self:IEG):
+    "Let go of what could not be exported with the learner"
+    self.net = self.along = self.params = None
 
 # %% ../nbs/03_ieg.ipynb #03a1000a
 @patch
 def before_fit(self:IEG):
+    "Shapes, passes and counters of this training"
     if is_shared(self.learn): raise ValueError("Zhang et al.'s method trains in one process: leave out distrib_ctx")
     train = self.dls.train
     if not isinstance(train, TwoViewDL):
@@ -368,7 +371,9 @@ def before_fit(self:IEG):
     self._set_passes()
 
 @patch
-def before_train(self:IEG): self.sums.zero_()
+def before_train(self:IEG):
+    "The sums of an epoch begin at 0"
+    self.sums.zero_()
 
 # %% ../nbs/03_ieg.ipynb #bec0eab1
 @patch
@@ -396,6 +401,7 @@ def _last_layer(self:IEG, x, y, g, probe):
 # %% ../nbs/03_ieg.ipynb #c00450de
 @patch
 def before_batch(self:IEG):
+    "A batch's four parts, each in its place"
     y,strong,self.idxs = self.yb
     self.learn.xb,self.learn.yb = tuple(map(self._plain, self.xb)),(y.as_subclass(Tensor),)
     self.strong = self._plain(strong)
@@ -415,6 +421,7 @@ def _mixed(self:IEG, x, g, probe):
 # %% ../nbs/03_ieg.ipynb #03a10011
 @patch
 def after_loss(self:IEG):
+    "The loss of Zhang et al. in place of the one that fastai has computed"
     x,y,z = self.xb[0],self.yb[0],self.pred
     with no_running_stats(self.model):
         z_strong,probe = self._forward(self.strong),self._probe_batch()

@@ -51,10 +51,14 @@ def _width(hidden, d, n_classes):
 
 # %% ../nbs/05_knet.ipynb #05a10002
 @patch
-def scale_k(self:KNet, k): return 2*(k-1)/max(1, self.k_max-1)-1 # 1..k_max to [-1, 1]
+def scale_k(self:KNet, k):
+    "A k of 1..k_max as a number in [-1, 1]"
+    return 2*(k-1)/max(1, self.k_max-1)-1
 
 @patch
-def standardise(self:KNet, x): return (x-self.mean)/self.std
+def standardise(self:KNet, x):
+    "Features in units of the training set"
+    return (x-self.mean)/self.std
 
 @patch
 def embed(self:KNet, x, k):
@@ -65,7 +69,9 @@ def embed(self:KNet, x, k):
     return self.bn(F.relu(self.fc1(x))) if self.hidden else x
 
 @patch
-def forward(self:KNet, x, k): return self.fc2(self.embed(x, k)) # (b, d) and k, an int or (b,) -> (b, L) logits
+def forward(self:KNet, x, k):
+    "(b, d) and k, an int or (b,) -> (b, L) logits"
+    return self.fc2(self.embed(x, k))
 
 # %% ../nbs/05_knet.ipynb #05a10004
 @patch(as_prop=True)
@@ -74,7 +80,9 @@ def config(self:KNet):
     return {n:getattr(self, n) for n in ('d','n_classes','hidden','k_max','fixed_k')}
 
 @patch(as_prop=True)
-def default_k(self:KNet): return self.k or self.fixed_k or self.k_max
+def default_k(self:KNet):
+    "The k that is used where none is asked for"
+    return self.k or self.fixed_k or self.k_max
 
 # %% ../nbs/05_knet.ipynb #2c098c8e
 class NeighborTargets(Callback):

@@ -21,7 +21,9 @@ def counted(
     "A count and its noun: 1 sample, 2 classes"
     return f"{n:,} {one}{'' if n==1 else 'es' if one.endswith('s') else 's'}"
 
-def look_wrong(n): return f"look{'s' if n==1 else ''} wrong" # 1 label looks wrong, 2 labels look wrong
+def look_wrong(n):
+    "How a sentence on so many labels goes on: 1 label looks wrong, 2 labels look wrong"
+    return f"look{'s' if n==1 else ''} wrong"
 
 # %% ../nbs/00b_messages.ipynb #d78cc8dc
 def some_of(

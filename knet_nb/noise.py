@@ -302,7 +302,7 @@ def cifar10n_labels(
     clean=None, # (50000,) true labels of the set in use, to check the order of the images
     root=None, # Where the file is looked for before it is downloaded (default: `KNET_DATA`)
 )->NoisyLabels:
-    "Human labels of CIFAR-10 (Wei et al. 2022, CC BY-NC 4.0). Raises `ValueError` unless the file's true ones are `clean`"
+    "Human labels of CIFAR-10 (Wei et al. 2022, CC BY-NC 4.0). Raises `ValueError` unless the file's true ones are those of `clean=`"
     if kind not in cifar10n_kinds:
         raise ValueError(f"unknown kind {kind!r}: CIFAR-10N has {', '.join(cifar10n_kinds)}")
     path,entry = _cifar10n_file(root),cifar10n_kinds[kind]

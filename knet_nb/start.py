@@ -80,5 +80,10 @@ def _help_of_run():
     parts = {'knet_nb.study.config':['Config'], 'knet_nb.study.experiments':['knet_run']}
     help_at_once(sys.argv[1:], 'knet-run', parts, many_experiments)
 
-def clean(): return start('knet_nb.clean.command', 'knet-clean', _help_of_clean)
-def run(): return start('knet_nb.study.suite', 'knet-run', _help_of_run)
+def clean():
+    "The command `knet-clean`"
+    return start('knet_nb.clean.command', 'knet-clean', _help_of_clean)
+
+def run():
+    "The command `knet-run`"
+    return start('knet_nb.study.suite', 'knet-run', _help_of_run)

@@ -103,7 +103,9 @@ def formula_cells(
 # %% ../nbs/00f_tables.ipynb #8af3a49f
 _missing = '','na','n/a','nan','null','none','?' # in a csv, a number that is not there
 
-def column_of(t, name): return t[name].to_pandas() if isinstance(t, pa.Table) else t[name] # as a Series
+def column_of(t, name):
+    "A column of either kind of table, as a Series"
+    return t[name].to_pandas() if isinstance(t, pa.Table) else t[name]
 
 def _filled(col): # values that are there, as a list
     return [v for v in col.tolist() if isinstance(v, (list,dict,np.ndarray)) or not (pd.isna(v) or str(v).strip().lower() in _missing)]
@@ -177,6 +179,7 @@ def schema_meta(
 
 # %% ../nbs/00f_tables.ipynb #9ea3637c
 def fractions(names): # are they numbers, and some of them not whole?
+    "Are they numbers, and some of them not whole?"
     v = pd.to_numeric(pd.Series(names), errors='coerce')
     return bool(v.notna().all() and (v%1!=0).any())
 

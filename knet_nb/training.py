@@ -220,7 +220,9 @@ def after_validate(self:EMA):
     if self._raw is not None: self.learn.model,self._raw = self._raw,None
 
 @patch
-def after_cancel_validate(self:EMA): self.after_validate()
+def after_cancel_validate(self:EMA):
+    "As after a validation that was not broken off"
+    self.after_validate()
 
 @patch
 def state_dict(self:EMA)->dict: # Name -> tensor, for `ResumableFit`

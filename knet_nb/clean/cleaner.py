@@ -86,7 +86,9 @@ def _check_sorted(i):
                          "(issues are ranked here), or say that the order is that of the images with .reset_index(drop=True)")
 
 # %% ../../nbs/08g_cleaner.ipynb #0ee7f6b0
-def are_files(images)->bool: return isinstance(images, (list,tuple,L)) and all(isinstance(o, (str,Path)) for o in images)
+def are_files(images)->bool:
+    "Are the images a list of paths?"
+    return isinstance(images, (list,tuple,L)) and all(isinstance(o, (str,Path)) for o in images)
 
 def image_paths(
     issues:pd.DataFrame, # Perhaps with a column `path`
@@ -161,13 +163,18 @@ def _draw(self:LabelCleaner): # the page in the browser, if there is one
 # %% ../../nbs/08g_cleaner.ipynb #2ec3ce7f
 @patch(as_prop=True)
 def row(self:LabelCleaner): # Position of the current sample in `issues`, None if nothing is shown
+    "Place of the current sample in `issues`; None if nothing is shown"
     return int(self.view[self.at]) if len(self.view) else None
 
 @patch(as_prop=True)
-def page(self:LabelCleaner): return self.at//self.page_size # from 0
+def page(self:LabelCleaner):
+    "Number of the current page, from 0"
+    return self.at//self.page_size
 
 @patch(as_prop=True)
-def n_pages(self:LabelCleaner): return max(1, -(-len(self.view)//self.page_size))
+def n_pages(self:LabelCleaner):
+    "How many pages there are"
+    return max(1, -(-len(self.view)//self.page_size))
 
 # %% ../../nbs/08g_cleaner.ipynb #079b83fa
 @patch
@@ -179,10 +186,13 @@ def go(self:LabelCleaner,
     self._draw()
 
 @patch
-def move(self:LabelCleaner, n:int=1): self.go(self.at+n) # n samples on, or back
+def move(self:LabelCleaner, n:int=1):
+    "n samples on, or back"
+    self.go(self.at+n)
 
 @patch
 def turn(self:LabelCleaner, n:int=1):
+    "n pages on, or back"
     self.go(min(max(self.page+n, 0), self.n_pages-1)*self.page_size) # n pages on, or back
 
 # %% ../../nbs/08g_cleaner.ipynb #38f6dffe
@@ -374,6 +384,7 @@ def to_csv(self:LabelCleaner,
 
 # %% ../../nbs/08g_cleaner.ipynb #c85351ad
 def shorten(s, n): # to n letters; a few letters are the first ones
+    "A name in n letters; a few letters are the first ones"
     return s if len(s)<=n else f'{s[:n-1]}…' if n<8 else f'{s[:n//2]}…{s[len(s)-(n-1)//2:]}'
 
 @patch
@@ -428,6 +439,7 @@ kind_colors = dict( # white letters can be read on them
 
 @patch(as_prop=True)
 def page_rows(self:LabelCleaner): # (at most page_size,) places in `issues` of the samples on the current page
+    "Places in `issues` of the samples on the current page"
     return self.view[self.page*self.page_size:][:self.page_size]
 
 # %% ../../nbs/08g_cleaner.ipynb #659f2177
@@ -559,6 +571,7 @@ def act(self:CleanerPage,
 # %% ../../nbs/08g_cleaner.ipynb #263b369a
 @patch(as_prop=True)
 def widget(self:LabelCleaner): # The page, which follows the state
+    "The page, which follows the state"
     if self._page is None: self._page = CleanerPage(self)
     return self._page
 

@@ -297,7 +297,7 @@ def backbone(self:Cleaning)->nn.Module:
 # %% ../../nbs/08f_command.ipynb #d5df8fcf
 @patch
 def train_network(self:Cleaning)->Stage:
-    "The stage of a network trained on the labels as they are: weights, `features`, and `mean` and `std` of the images"
+    "The stage of a network trained on the labels as they are: weights, features, and `mean` and `std` of the images"
     key = self._training_key(self.backbone_name)
     return self.stages.get('network', key, partial(self._train, key))
 

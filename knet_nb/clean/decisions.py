@@ -27,7 +27,9 @@ def _csv(rows):
     csv.writer(f, lineterminator='\n').writerows(rows)
     return f.getvalue().encode()
 
-def line_check(line:str)->str: return f'{zlib.crc32(line.encode()):08x}'
+def line_check(line:str)->str:
+    "Checksum of a line"
+    return f'{zlib.crc32(line.encode()):08x}'
 
 def step_lines(
     *fields # Columns of equal length, all but the last two

@@ -254,6 +254,7 @@ class _Panel:
 # %% ../../nbs/08h_explorer.ipynb #08840183
 @patch(as_prop=True)
 def widget(self:KExplorer): # Slider and picture as an ipywidget
+    "Slider and picture as an ipywidget"
     if self._panel is None: self._panel = _Panel(self)
     return self._panel.root
 

@@ -48,13 +48,18 @@ class Samples:
 def __len__(self:Samples): return len(self.labels)
 
 @patch(as_prop=True)
-def folder(self:Samples): return self.path if self.path.is_dir() else self.path.parent # of relative image paths
+def folder(self:Samples):
+    "Where relative paths of images begin"
+    return self.path if self.path.is_dir() else self.path.parent
 
 @patch(as_prop=True)
-def by_file(self:Samples): return list(self.ids)==['path'] # is each sample one file of its own?
+def by_file(self:Samples):
+    "Is each sample one file of its own?"
+    return list(self.ids)==['path']
 
 @patch(as_prop=True)
 def names(self:Samples): # for errors
+    "What each sample is called, for errors"
     return self.ids.path.tolist() if 'path' in self.ids else [f'row {i}' for i in self.ids.row]
 
 # %% ../../nbs/08b_samples.ipynb #a169cdcc

@@ -98,7 +98,10 @@ def most_seeds(
     diff = diff.dropna()
     return with_verdict(judge(diff, **kwargs), judge(yes.reindex(diff.index).astype(float), lambda m: m>.5))
 
-def with_verdict(res, of): res.verdict,res.holding,res.by_block = of.verdict,of.holding,of.by_block; return res
+def with_verdict(res, of):
+    "One answer, with the verdict of another"
+    res.verdict,res.holding,res.by_block = of.verdict,of.holding,of.by_block
+    return res
 
 # %% ../../nbs/07b_claims.ipynb #250058ca
 claims = {}
@@ -161,6 +164,7 @@ def collapse(df):
 
 # %% ../../nbs/07b_claims.ipynb #483f71f1
 def range_over_ks(s): # of one k there is none
+    "The largest minus the smallest value over ks, by block and seed; of one k there is none"
     return s.groupby([*block_cols,'seed']).agg(lambda v: np.ptp(v) if len(v)>1 else float('nan'))
 
 @claim('kNet is not sensitive to k',
@@ -291,7 +295,9 @@ def own_label(df):
     return judge(measured(df, 'fixed_knet', 1, include_self=True)-measured(df, 'fixed_knet', 1))
 
 # %% ../../nbs/07b_claims.ipynb #916a58f9
-def by_recipe(s, recipe): return s[s.index.get_level_values('recipe')==recipe]
+def by_recipe(s, recipe):
+    "Those of one recipe"
+    return s[s.index.get_level_values('recipe')==recipe]
 
 def broken_off_minus_end(
     broken_off:pd.Series, # Differences, those of the recipe memorise95 are taken
@@ -301,7 +307,9 @@ def broken_off_minus_end(
     at_end = by_recipe(at_end, 'memorise').rename(dict(memorise='memorise95'), level='recipe')
     return (by_recipe(broken_off, 'memorise95')-at_end).dropna()
 
-def against_finishing(df): return broken_off_minus_end(measured(df, 'knet', 'chosen'), measured(df, 'base'))
+def against_finishing(df):
+    "kNet where a training is broken off, minus the base at its end"
+    return broken_off_minus_end(measured(df, 'knet', 'chosen'), measured(df, 'base'))
 
 # %% ../../nbs/07b_claims.ipynb #ac07f4a7
 @claim('The gain is larger while the head is unfinished',

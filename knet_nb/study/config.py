@@ -147,15 +147,21 @@ class Config:
 
 # %% ../../nbs/05a_config.ipynb #6a2d0d2d
 @patch(as_prop=True)
-def full_recipe(self:Config)->Recipe: return get_recipe(self.recipe, epochs=self.epochs, bs=self.bs, lr=self.lr)
+def full_recipe(self:Config)->Recipe:
+    "The recipe, with the epochs, batch size and rate that are asked for"
+    return get_recipe(self.recipe, epochs=self.epochs, bs=self.bs, lr=self.lr)
+
 @patch(as_prop=True)
 def extractor(self:Config)->Extractor: # The pretrained network; None if one is trained
+    "The pretrained network; None if one is trained"
     v = value_of(self.backbone)
     return v if isinstance(v, Extractor) else None
 @patch
 def _best_metric(self:Config): return getattr(self.extractor, 'metric', 'euclidean')
 @patch(as_prop=True)
-def bad_ks(self:Config)->list: return [k for k in self.ks if not 1<=k<=self.k_max]
+def bad_ks(self:Config)->list:
+    "Values of `ks` that are no k"
+    return [k for k in self.ks if not 1<=k<=self.k_max]
 
 # %% ../../nbs/05a_config.ipynb #890b639c
 def _labels_fit(noise, c):

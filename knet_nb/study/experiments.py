@@ -93,6 +93,7 @@ class Run:
 # %% ../../nbs/06_experiments.ipynb #77f1f959
 @patch_cached
 def data_key(self:Run)->str:
+    "A hash of the samples"
     return checksum({k:getattr(self.data, k) for k in ('x_train','y_train','x_test','y_test')})
 
 @patch_cached
@@ -101,9 +102,14 @@ def probe_split(self:Run)->tuple: # `LabeledData`, and a `Probe` or None
     return split_probe(self.data, self.config.probe, self.seed) if self.config.recipe=='ieg' else (self.data,None)
 
 @patch(as_prop=True)
-def train_data(self:Run)->LabeledData: return self.probe_split[0]
+def train_data(self:Run)->LabeledData:
+    "What is left to train on"
+    return self.probe_split[0]
+
 @patch(as_prop=True)
-def probe(self:Run): return self.probe_split[1]
+def probe(self:Run):
+    "The clean probe of the recipe 'ieg'; None otherwise"
+    return self.probe_split[1]
 
 # %% ../../nbs/06_experiments.ipynb #74090581
 @patch_cached
@@ -129,14 +135,23 @@ def row_split(self:Run)->tuple: # Two tensors of rows, or `slice(None)` twice
     return order[held:].sort().values,order[:held].sort().values
 
 @patch(as_prop=True)
-def learned_rows(self:Run): return self.row_split[0]
-@patch(as_prop=True)
-def asked_rows(self:Run): return self.row_split[1]
+def learned_rows(self:Run):
+    "Rows that the network learns from"
+    return self.row_split[0]
 
 @patch(as_prop=True)
-def learned_labels(self:Run)->Tensor: return self.noise['labels'][self.learned_rows] # noisy ones
+def asked_rows(self:Run):
+    "Rows that are asked, as neighbours"
+    return self.row_split[1]
+
+@patch(as_prop=True)
+def learned_labels(self:Run)->Tensor:
+    "Noisy labels that the network learns"
+    return self.noise['labels'][self.learned_rows]
+
 @patch(as_prop=True)
 def asked_labels(self:Run)->Tensor:
+    "Noisy labels of the rows that are asked"
     return self.noise['labels'][self.asked_rows] # in the order of the training features
 
 # %% ../../nbs/06_experiments.ipynb #cb867301
@@ -168,6 +183,7 @@ def new_learner(self:Run,
 # %% ../../nbs/06_experiments.ipynb #0e39674c
 @patch(as_prop=True)
 def network_key(self:Run)->str:
+    "A hash of all that the preliminary network depends on"
     c,r = self.config,self.config.full_recipe
     recipe = {k:v for k,v in asdict(r).items() if v is not None} # a new option does not orphan old networks
     where = c.device,bf16_supported(c.device)
@@ -424,9 +440,13 @@ class Experiment:
         self.out,self.progress,self.verbose,self.until = run_folder(self.config, out),progress,verbose,until
 
 @patch_cached
-def data(self:Experiment)->LabeledData: return load_for(self.config)
+def data(self:Experiment)->LabeledData:
+    "The data, the same for every seed"
+    return load_for(self.config)
+
 @patch_cached
 def runs(self:Experiment)->list:
+    "A run for each seed"
     return [Run(self.config, s, self.out, self.progress, self.verbose, self.until, self.data) for s in self.config.seeds]
 
 # %% ../../nbs/06_experiments.ipynb #655bf694

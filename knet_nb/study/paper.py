@@ -42,7 +42,9 @@ paper_notes = [
     "whose width of d/16 gives 322 and 16,842; 5K at d = 256 does (4,330)."]
 
 # %% ../../nbs/07_analysis.ipynb #3c3cd070
-def k_label(k): return f'k={k:.0f}' if k>0 else 'any k' # 0 stands for a method that has no k
+def k_label(k):
+    "The name of a column; 0 stands for a method that has no k"
+    return f'k={k:.0f}' if k>0 else 'any k'
 
 def by_k(
     cells:pd.DataFrame, # One row a cell, with k (missing where a method has none)
@@ -98,6 +100,7 @@ def one_each(
 block_cols = ['data','n_train','noise','rate','backbone','recipe'] # what a block is, besides what is the same for all
 
 def all_or_number(n): # of training samples, as a text: missing values in an index do not align
+    "A number of training samples as a text: missing values in an index do not align"
     return n if isinstance(n, str) else 'all' if pd.isna(n) else f'{n:.0f}'
 
 def in_blocks(
@@ -113,9 +116,12 @@ def in_blocks(
 _titles = dict(cifar10='CIFAR-10', svhn='SVHN', svhn_sample='SVHN sample', fashion_mnist='Fashion-MNIST', blobs='toy',
                resnet20='ResNet20', cnn='CNN', zhang='Zhang et al.')
 
-def title_of(name): return _titles.get(name, name) # of a set or a network
+def title_of(name):
+    "What a set or a network is called in tables"
+    return _titles.get(name, name)
 
 def noise_title(noise, rate=0.): # uniform, .4 -> uniform 40%
+    "uniform, .4 -> uniform 40%"
     return noise.replace('_',' ').replace('cifar10n','CIFAR-10N')+(f' {rate:.0%}' if rate else '')
 
 def block_title(
@@ -126,7 +132,9 @@ def block_title(
     size = '' if n_train=='all' else f' ({n_train})'
     return title_of(data)+size, noise_title(noise, rate), f'{title_of(backbone)}, {recipe}'
 
-def block_label(b): return ', '.join(block_title(b))
+def block_label(b):
+    "What a block is called, as one text"
+    return ', '.join(block_title(b))
 
 # %% ../../nbs/07_analysis.ipynb #400b2dc5
 def over_seeds(
@@ -140,9 +148,13 @@ def over_seeds(
     return res.join(base, on=by).assign(gain=lambda d: d['mean']-d.base).drop(columns='base')
 
 # %% ../../nbs/07_analysis.ipynb #fc1c717d
-def known_first(names): return list(dict.fromkeys([*method_names, *names])) # of methods, in the order of tables
+def known_first(names):
+    "Methods in the order of tables, those of one's own behind"
+    return list(dict.fromkeys([*method_names, *names]))
 
-def method_title(name): return method_names.get(name, f'+ {name}')
+def method_title(name):
+    "What a method is called in tables"
+    return method_names.get(name, f'+ {name}')
 
 # %% ../../nbs/07_analysis.ipynb #b1b81440
 our_backbones = dict(resnet20='resnet20', cnn='cnn', zhang='resnet29') # the paper's networks, by our names
@@ -319,7 +331,9 @@ def tsne_frame(
     return pd.DataFrame(dict(row=i, y=y, base=base, knet=knet.predict(x, k))|places)
 
 # %% ../../nbs/07_analysis.ipynb #bcc8347e
-def corrected(df): return df[(df.base!=df.y)&(df.knet==df.y)] # samples that the network got wrong and kNet gets right
+def corrected(df):
+    "Samples that the network got wrong and kNet gets right"
+    return df[(df.base!=df.y)&(df.knet==df.y)]
 
 # %% ../../nbs/07_analysis.ipynb #21a89443
 def _around(df):

@@ -89,6 +89,7 @@ def rounds_blocks(tier):
 
 # %% ../../nbs/07a_suite.ipynb #7f7f2f19
 def block_name(b): # a dict or row -> 'cifar10 uniform 0.4 resnet20 fast', and what is unusual
+    "A dict or row -> 'cifar10 uniform 0.4 resnet20 fast', and what is unusual"
     unusual = [f'{o} {b[o]:g}' for o in ('held_out','round') if b.get(o)]
     return ' '.join([str(b[k]) for k in block_cols if b.get(k) is not None]+unusual)
 
@@ -124,7 +125,9 @@ def suite_configs(
     blocks = chosen_blocks([n.strip() for n in name.split(',')], tier, only)
     return [Config(**b, **kwargs, seeds=(s,), controls=True) for s in dict.fromkeys(seeds) for b in blocks]
 
-def unit_name(c): return f'{block_name(asdict(c))}, seed {c.seeds[0]}'
+def unit_name(c):
+    "The name of the block, and the seed"
+    return f'{block_name(asdict(c))}, seed {c.seeds[0]}'
 
 # %% ../../nbs/07a_suite.ipynb #de2828a4
 def fastest(
@@ -194,6 +197,7 @@ def estimate(
 
 # %% ../../nbs/07a_suite.ipynb #5fdaee1a
 def asked_cols(df): # what a row is asked for
+    "Columns that say what a row is asked for; the others are answers"
     return [c for c in (*row_defaults,'seed','method','k') if c in df]
 
 def _contradiction(bad, asked):
@@ -247,7 +251,9 @@ class Suite:
     @property
     def left(self): return self.units.filter(self.done, negate=True) # to do
 
-def unit_key(c): return checksum({}, repr(sorted((k,v) for k,v in c.changed.items() if k!='root')))[:8]
+def unit_key(c):
+    "Eight letters for all that a unit is"
+    return checksum({}, repr(sorted((k,v) for k,v in c.changed.items() if k!='root')))[:8]
 
 # %% ../../nbs/07a_suite.ipynb #7a894f93
 @patch
@@ -418,10 +424,13 @@ class SuiteOptions:
         self.out = Path(self.out or f'runs/{name}')
 
 # %% ../../nbs/07a_suite.ipynb #a2fdc16e
-def how_to_ask(): return f"--suite and a name ({', '.join(suites)}), or --merge and folders"
+def how_to_ask():
+    "What the command has to be given, for errors"
+    return f"--suite and a name ({', '.join(suites)}), or --merge and folders"
 
 @patch(as_prop=True)
 def beside_merge(self:SuiteOptions): # options that cannot be meant then
+    "Options that cannot be meant beside --merge"
     return [o.replace('_','-') for o in ('suite','only','budget','dry_run','address') if getattr(self, o)]
 
 suite_checks = [ # field, (its value, options) -> does it hold?, words
@@ -459,7 +468,9 @@ def knet_suite(
     _say_rows(s.run(o.seconds, o.engine, o.address), o.out)
 
 # %% ../../nbs/07a_suite.ipynb #990a79b7
-def flags_of(f): return {f"--{o.replace('_','-')}" for o in inspect.signature(f).parameters}
+def flags_of(f):
+    "The options of a command's function"
+    return {f"--{o.replace('_','-')}" for o in inspect.signature(f).parameters}
 
 def main(
     argv:list=None, # Arguments (default: the command line's)
