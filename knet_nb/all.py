@@ -20,6 +20,7 @@ from knet_nb.study.suite import Suite,merge_rows,merge_runs,suite_configs
 from knet_nb.study.claims import ledger,plot_gain,plot_verdicts
 from knet_nb.classifier import KNetClassifier,find_label_issues,knn_graph,label_issues
 from knet_nb.deploy import DeployedKNet,feature_net
+from knet_nb.streams import clean_stream
 from knet_nb.clean.samples import Samples,fix_labels,read_folder,read_samples,read_table
 from knet_nb.clean.page import issues_page
 from knet_nb.clean.command import knet_clean

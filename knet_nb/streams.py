@@ -16,7 +16,7 @@ from pyarrow import fs as pfs
 from .files import atomic_path,checksum,key_of
 from .messages import counted,look_wrong,some_of
 from .commands import check_engine,ray_cluster
-from .tables import arrow_vectors,column_kinds,label_columns,match_columns,pick_column
+from .tables import arrow_vectors,column_kinds,label_columns,match_columns,parquet_classes,pick_column
 from .data import parquet_files,split_parts
 from .classifier import KNetClassifier,issue_cols,worth_taking
 
@@ -32,6 +32,7 @@ class Part:
     source:object # A parquet fragment, a pair of arrays, or a list of record batches
     label:str=None # Column of labels
     columns:list=() # Of one column of vectors, or of numbers
+    classes:list=None # Names of numbered classes, as a file's schema may have them
 
 @patch
 def blocks(self:Part): # Of (m, d) float32 vectors and (m,) labels, a Categorical
@@ -63,19 +64,35 @@ def _of_row(part, i, why): return ValueError(f"{part.name}, row {i:,} of all, co
 def _vectors(part, batch, start):
     "(m, d) float32 of a column of vectors, or of columns of numbers"
     if pa.types.is_list(t := batch[part.columns[0]].type) or pa.types.is_large_list(t) or pa.types.is_fixed_size_list(t):
-        x = arrow_vectors(pa.chunked_array([batch[part.columns[0]]]))
+        x = arrow_vectors(pa.chunked_array([col := batch[part.columns[0]]]))
         if x is not None: return x
-        lengths = pc.list_value_length(batch[part.columns[0]]).to_numpy(zero_copy_only=False)
-        raise _of_row(part, start+int((lengths!=lengths[0]).argmax()), f"column {part.columns[0]!r} has a vector with a value that is "
-                      f"missing, or of another length than {lengths[0]:g}")
+        i,d = _odd_vector(col)
+        raise _of_row(part, start+i, f"column {part.columns[0]!r} has no vector there, or one of another length than {d}, or with a gap")
     return np.stack([batch[c].to_numpy(zero_copy_only=False).astype(np.float32) for c in part.columns], 1)
+
+def _odd_vector(col):
+    "The first row that has no vector as the others have, and how long those are"
+    n = pc.list_value_length(col).to_numpy(zero_copy_only=False)
+    d = n[~np.isnan(n)][0] if (~np.isnan(n)).any() else 0
+    odd = n!=d
+    odd[pc.list_parent_indices(col).filter(col.flatten().is_null()).to_numpy()] = True
+    return int(odd.argmax()),int(d)
 
 def _labels(part, col, start):
     "(m,) Categorical; the names of the classes are texts"
-    if col.null_count: raise _of_row(part, start+int(col.is_null().to_numpy(zero_copy_only=False).argmax()), 'its label is missing')
     if pa.types.is_nested(col.type): raise _of_row(part, start, 'it has several labels, and kNet takes one class a sample')
     col = col if pa.types.is_dictionary(col.type) else col.dictionary_encode()
-    return pd.Categorical.from_codes(col.indices.to_numpy(zero_copy_only=False), [str(o) for o in col.dictionary.to_pylist()])
+    found,codes = col.dictionary.to_pylist(),pc.fill_null(col.indices, -1).to_numpy(zero_copy_only=False)
+    gone = codes<0
+    for i,o in enumerate(found): gone |= (codes==i) if pd.isna(o) or o=='' else False
+    if gone.any(): raise _of_row(part, start+int(gone.argmax()), 'its label is missing')
+    return pd.Categorical.from_codes(codes, [_name(part, o) for o in found])
+
+def _name(part, o):
+    "Of a class; where the file's schema names numbered ones, that name"
+    if part.classes is None or not isinstance(o, int): return str(o)
+    if 0<=o<len(part.classes): return part.classes[o]
+    raise ValueError(f"{part.name}: the label {o} has no name, the file names {counted(len(part.classes), 'class')}")
 
 def _check_block(part, x, y, start):
     if x.ndim!=2: raise ValueError(f"{part.name}: features must be (n, d) vectors, got blocks of shape {x.shape}")
@@ -98,7 +115,8 @@ def open_stream(
     first_one = next(iter(_first(parts[0])), None)
     if first_one is None: raise ValueError(f"{parts[0].name} has no rows")
     columns = _columns(pa.table(first_one), label, embedding, features, parts[0].name)
-    for p in parts: p.label,p.columns = columns
+    names = parquet_classes(parts[0].source.physical_schema, columns[0]) if isinstance(parts[0].source, pds.Fragment) else None
+    for p in parts: p.label,p.columns,p.classes = *columns,names
     return parts
 
 def _is_open(source): return isinstance(source, list) and bool(source) and isinstance(source[0], Part)
@@ -172,7 +190,7 @@ def _kept(keys, y, most, least):
 
 def draw_sample(
     parts, # Of `open_stream`
-    most:int=200_000, # Rows
+    most:int=100_000, # Rows
     seed:int=0, # Of the draw
     least:int=20, # Rows of each class, if it has as many
 )->Drawn:
@@ -212,7 +230,7 @@ def fit_stream(self:KNetClassifier,
     label:str=None, # Column of labels
     embedding:str=None, # Column of vectors
     features:str=None, # Or numeric columns
-    most:int=200_000, # Rows that are drawn; neighbours are looked for among them
+    most:int=100_000, # Rows that are drawn; neighbours are looked for among them
 ):
     "Fit to a random sample of a set that is larger than memory. Sets what `fit` sets, and `n_stream_`, the rows that were read"
     parts = open_stream(source, label, embedding, features)
@@ -270,7 +288,7 @@ def clean_stream(
     label:str=None, # Column of labels
     embedding:str=None, # Column of vectors
     features:str=None, # Or numeric columns
-    most:int=200_000, # Rows that are drawn for the fit
+    most:int=100_000, # Rows that are drawn for the fit
     worst:int=20_000, # Rows of issues.csv
     engine:str='local', # 'local', or 'ray' for a cluster
     address:str=None, # Of the Ray cluster (default: the one that is at hand, or one on this machine)

@@ -159,7 +159,7 @@ def pick_column(
 
 # %% ../nbs/00f_tables.ipynb #b622c57b
 def parquet_classes(
-    path, # A .parquet file
+    path, # A .parquet file, or a schema
     label:str, # Its column of labels
 )->list: # Or None
     "Class names in the hub's schema metadata"
@@ -168,11 +168,12 @@ def parquet_classes(
     return meta if isinstance(meta, list) and all(isinstance(o, str) for o in meta) else None
 
 def schema_meta(
-    path, # A .parquet file
+    path, # A .parquet file, or a schema
     of:bytes, # Whose: b'huggingface' or b'pandas'
 )->dict: # Empty if there is none, or it cannot be read
     "What a program has written into a file's schema"
-    text = (pq.read_schema(path).metadata or {}).get(of, b'{}')
+    schema = path if isinstance(path, pa.Schema) else pq.read_schema(path)
+    text = (schema.metadata or {}).get(of, b'{}')
     try: meta = json.loads(text)
     except (ValueError,RecursionError): return {}
     return meta if isinstance(meta, dict) else {}

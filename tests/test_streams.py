@@ -1,0 +1,163 @@
+"Sets that are larger than memory: kinds of sources, bad rows, kills, a cluster that loses a worker, the command"
+import json,os,subprocess,sys,threading,time
+from pathlib import Path
+import numpy as np,pandas as pd,pyarrow as pa,pyarrow.dataset as pds,pyarrow.parquet as pq,pytest
+from knet_nb.classifier import KNetClassifier
+from knet_nb.clean.command import knet_clean,main
+from knet_nb.streams import clean_stream,draw_sample,open_stream
+import knet_nb.streams as streams,knet_nb.clean.command as command
+
+how = dict(most=600, worst=50, k_max=21, epochs=3, device='cpu')
+
+def points(n=1500, L=3):
+    g = np.random.default_rng(0)
+    true = g.integers(0, L, n)
+    y = np.where(g.random(n)<.2, g.integers(0, L, n), true)
+    return (3*np.eye(L,8)[true]+g.normal(size=(n,8))).astype(np.float32),np.array(['ant','bee','cow'])[y]
+
+def vectors(x, kind='fixed'):
+    if kind=='fixed': return pa.FixedSizeListArray.from_arrays(x.ravel(), x.shape[1])
+    return pa.array(list(x), dict(list=pa.list_(pa.float32()), large=pa.large_list(pa.float64()), half=pa.list_(pa.float16()))[kind])
+
+def shards(folder, x, y, parts=5, kind='fixed'):
+    folder.mkdir()
+    for i,at in enumerate(np.array_split(np.arange(len(x)), parts)):
+        pq.write_table(pa.table(dict(v=vectors(x[at], kind), label=pa.array(y[at]))), folder/f'{i:02}.parquet', row_group_size=100)
+    return folder
+
+def all_labels(out): return pds.dataset(out/'labels').to_table().to_pandas().sort_values('row').reset_index(drop=True)
+
+def test_kinds_of_sources_give_the_same(tmp_path):
+    x,y = points()
+    folder = shards(tmp_path/'shards', x, y)
+    mapped = np.lib.format.open_memmap(tmp_path/'x.npy', 'w+', np.float32, x.shape)
+    mapped[:] = x
+    numbers = pa.table({**{f'x{i}':x[:,i] for i in range(8)}, 'label':pa.array(y).dictionary_encode()})
+    sources = dict(folder=folder, address=f'file://{folder}', dataset=pds.dataset(folder), memmap=(mapped,y), batches=pds.dataset(folder).to_batches(),
+                   numbers=numbers.to_batches(), lists=shards(tmp_path/'lists', x, y, 3, 'list'), large=shards(tmp_path/'large', x, y, 1, 'large'))
+    for name,source in sources.items(): # the vectors are the only column of vectors; numbers have to be named
+        blocks = [b for p in open_stream(source, features='x*' if name=='numbers' else None) for b in p.blocks()]
+        assert np.array_equal(np.concatenate([b for b,_ in blocks]), x), name
+        assert np.concatenate([np.asarray(b) for _,b in blocks]).tolist()==y.tolist(), name
+
+def test_the_sample_is_fair_and_holds_every_class():
+    x,y = points(4000)
+    y[:3] = 'dog'
+    drawn = [draw_sample(open_stream((x,y)), 400, seed) for seed in range(30)]
+    assert all({0,1,2}<=set(d.rows) and 400<=len(d.rows)<=403 for d in drawn)
+    rows = np.concatenate([d.rows for d in drawn])
+    assert .45<(rows[rows>2]<2000).mean()<.55
+    assert [int(c) for c in drawn[0].counts]==[(y==c).sum() for c in drawn[0].classes]
+
+@pytest.mark.parametrize('bad, words', [ # of a block that begins with row 2
+    (dict(v=[[1.,2.],[3.,None]], label=['a','b']), 'row 3 of all.*with a gap'),
+    (dict(v=[[1.,2.],None], label=['a','b']), 'row 3 of all.*no vector there'),
+    (dict(v=[[1.,2.],[3.]], label=['a','b']), 'row 3 of all.*another length than'),
+    (dict(v=[[1.,2.],[3.,4.]], label=[1.,np.nan]), 'row 3 of all.*its label is missing'), (dict(v=[[1.,2.],[3.,4.]], label=['a','']), 'row 3 of all.*its label is missing'), (dict(v=[[1.,2.],[3.,np.inf]], label=['a','b']), 'row 3 of all.*no finite number'),
+    (dict(v=[[1.,2.],[3.,4.]], label=['a',None]), 'row 3 of all.*its label is missing'), (dict(v=[[1.],[3.]], label=['a','b']), '1 features, 2 before'),
+    (dict(v=[[1.,2.],[3.,4.]], label=[['a'],['b','c']]), 'several labels')])
+def test_a_bad_row_is_named(tmp_path, bad, words):
+    (tmp_path/'s').mkdir()
+    pq.write_table(pa.table(dict(v=[[1.,2.],[0.,1.]], label=['a','b'])), tmp_path/'s/0.parquet')
+    try: table = pa.table(bad)
+    except pa.ArrowInvalid: pytest.skip('pyarrow cannot make it')
+    parts = [*open_stream(tmp_path/'s')]
+    more = open_stream(table.to_batches())[0]
+    more.start,more.name = 2,'1'
+    with pytest.raises(ValueError, match=words): draw_sample([*parts,more], 10)
+
+def test_numbers_as_labels_and_an_empty_file(tmp_path):
+    x,y = points()
+    folder = shards(tmp_path/'s', x, np.unique(y, return_inverse=True)[1].astype(np.int32))
+    pq.write_table(pq.read_table(folder/'00.parquet').slice(0, 0), folder/'99.parquet')
+    drawn = draw_sample(open_stream(folder), 2000)
+    assert drawn.classes==['0','1','2'] and drawn.n==1500
+
+def test_names_of_numbered_classes(tmp_path):
+    meta = dict(info=dict(features=dict(label=dict(names=['ant','bee']))))
+    t = pa.table(dict(v=[[1.],[2.],[3.]], label=[1,0,1])).replace_schema_metadata({'huggingface':json.dumps(meta)})
+    pq.write_table(t, tmp_path/'a.parquet')
+    assert draw_sample(open_stream(tmp_path/'a.parquet'), 9).classes==['ant','bee']
+    pq.write_table(t.set_column(1, 'label', pa.array([1,2,0])), tmp_path/'a.parquet')
+    with pytest.raises(ValueError, match='label 2 has no name'): draw_sample(open_stream(tmp_path/'a.parquet'), 9)
+
+def test_a_bad_file_is_named_and_nothing_is_written(tmp_path):
+    x,y = points()
+    folder = shards(tmp_path/'s', x, y)
+    pq.write_table(pa.table(dict(v=vectors(x[:2]), label=['a',None])), folder/'03.parquet')
+    with pytest.raises(ValueError, match='03, row 901 of all'): clean_stream(folder, tmp_path/'out', **how)
+    (folder/'02.parquet').write_bytes(b'PAR1 nothing')
+    with pytest.raises(ValueError, match='02.parquet'): clean_stream(folder, tmp_path/'out', **how)
+    assert not (tmp_path/'out').exists()
+
+def test_a_killed_run_goes_on(tmp_path, monkeypatch):
+    x,y = points()
+    folder,done = shards(tmp_path/'s', x, y),[]
+    clean_stream(folder, tmp_path/'whole', **how)
+    rate = streams.rate_part
+    def dies(part, *a):
+        if len(done)==3: raise KeyboardInterrupt
+        done.append(part.name)
+        return rate(part, *a)
+    monkeypatch.setattr(streams, 'rate_part', dies)
+    with pytest.raises(KeyboardInterrupt): clean_stream(folder, tmp_path/'out', **how)
+    assert len(list((tmp_path/'out/labels').iterdir()))==3 and not (tmp_path/'out/issues.csv').exists()
+    old = {f:f.stat().st_mtime_ns for f in (tmp_path/'out/labels').iterdir()}
+    (tmp_path/'out/labels/00001-01.parquet').write_bytes(b'half') # as no run of ours leaves it
+    monkeypatch.setattr(streams, 'rate_part', rate)
+    said = []
+    clean_stream(folder, tmp_path/'out', say=said.append, **how)
+    pd.testing.assert_frame_equal(all_labels(tmp_path/'out'), all_labels(tmp_path/'whole'))
+    assert '2 parts are there already' in said and sum(f.stat().st_mtime_ns==t for f,t in old.items())==2
+    for n in ('issues.csv','stream.json'): assert (tmp_path/'out'/n).read_text()==(tmp_path/'whole'/n).read_text()
+    clean_stream(folder, tmp_path/'out', **how|dict(epochs=4)) # another classifier
+    assert not any(f.stat().st_mtime_ns==t for f,t in old.items())
+
+def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
+    "Two workers, one of which is killed while it rates: the files are those of one machine"
+    ray = pytest.importorskip('ray')
+    monkeypatch.setenv('RAY_worker_niceness', '0') # its workers are nicer than other work, and would wait for it
+    monkeypatch.setenv('RAY_raylet_start_wait_time_s', '120')
+    x,y = points(6000)
+    folder = shards(tmp_path/'s', x, y, 6)
+    clean_stream(folder, tmp_path/'one', **how)
+    rate,alive = streams.rate_part,tmp_path/'alive'
+    alive.mkdir()
+    def slow(part, *a):
+        (alive/f'{part.name}.{os.getpid()}').touch()
+        time.sleep(1)
+        return rate(part, *a)
+    killed = []
+    def kill():
+        while not (found := list(alive.iterdir())): time.sleep(.05)
+        time.sleep(.5)
+        killed.append(int(found[0].suffix[1:])); os.kill(killed[0], 9)
+    try:
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        monkeypatch.setattr(streams, 'rate_part', slow)
+        thread = threading.Thread(target=kill); thread.start()
+        clean_stream(folder, tmp_path/'two', engine='ray', **how)
+        thread.join()
+    finally: ray.shutdown()
+    pids = {int(f.suffix[1:]) for f in alive.iterdir()}-{os.getpid()}
+    assert killed and killed[0] in pids and len(pids)>=2
+    pd.testing.assert_frame_equal(all_labels(tmp_path/'two'), all_labels(tmp_path/'one'))
+    assert (tmp_path/'two/issues.csv').read_text()==(tmp_path/'one/issues.csv').read_text()
+
+def test_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    x,y = points()
+    shards(Path('s'), x, y)
+    res = knet_clean('s', 'out', stream=True, k_max=21, rows=70, device='cpu')
+    assert len(res)==70 and len(all_labels(Path('out')))==1500 and json.loads(Path('out/stream.json').read_text())['rows']==1500
+    assert 'labels look wrong' in (said := capsys.readouterr().out) and 'out: labels/' in said
+    knet_clean('s', 'whole', k_max=21, device='cpu', quiet=True, fix='keep')
+    a,b = pd.read_csv('whole/issues.csv').set_index('row').is_issue,all_labels(Path('out')).set_index('row').is_issue
+    assert (a.sort_index()==b).mean()>.97 # fitted to the same rows
+    monkeypatch.setattr(command, '_many', 1000) # a table of many rows is read so by itself
+    knet_clean('s', 'out', k_max=21, device='cpu')
+    assert 'kNet is fitted' in capsys.readouterr().out
+    for args,words in (('--stream --fix drop','does not go with fix='), ('--engine ray','give stream=True'), ('--stream --engine spark',"'local' or 'ray'")):
+        with pytest.raises(SystemExit) as e: main(['s','--out','no',*args.split()])
+        assert e.value.code and words in str(capsys.readouterr())
+    assert not Path('no').exists()
