@@ -1,12 +1,8 @@
-"Run nbdev's documentation filters over every notebook; check that the sidebar lists every page and that links lead to one. Needs no Quarto."
+"Run nbdev's documentation filters over every notebook; check that the sidebar lists every page, that links lead to one, and llms.txt. Needs no Quarto."
 import json, re, sys, yaml
 from pathlib import PurePosixPath as Path
+from llms import is_stale, pages, site
 from tree import tree_copy
-
-def pages(items):
-    for o in items: yield from pages(o['contents']) if isinstance(o, dict) else [o]
-
-site = 'https://knet-nb.github.io/knet_nb/'
 
 def _there(at, link): # the path that a relative link leads to
     parts = []
@@ -34,6 +30,7 @@ def main():
         listed = list(pages(yaml.safe_load((d/'nbs/sidebar.yml').read_text())['website']['sidebar']['contents']))
         if nbs!=set(listed) or len(listed)!=len(nbs): sys.exit(f'nbs/sidebar.yml and the notebooks differ in: {sorted(nbs^set(listed))}')
         if dead := list(dead_links(d, nbs)): sys.exit(f'Links to pages that there are not: {dead}')
+        if is_stale(d): sys.exit('nbs/llms.txt is not what sidebar and notebooks give: run python .ci/llms.py')
         refresh_quarto_yml()
         done = {f.relative_to(d/'_proc').as_posix() for f in proc_nbs(n_workers=2, force=True).rglob('*.ipynb')}
         if done!=nbs: sys.exit(f'Not processed: {sorted(nbs-done)}')

@@ -13,6 +13,7 @@ def test_colab(path):
     assert cells[0][1].startswith('# ') and where in cells[1][1]
     kind,install = cells[2]
     assert kind=='code' and install.startswith('#| eval: false\n') and '%pip install -q git+https://github.com/knet-nb/knet_nb' in install
+    for _,text in cells: assert not re.search(r'^(from|import) nbdev\b', text, re.M), f'nbdev is not installed with the package: {text}'
     for _,text in cells: assert not re.search(r'(?<![\w.])/(home|root|work|Users|tmp)/', text), text
 
 def test_readme():
