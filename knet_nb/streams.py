@@ -163,7 +163,8 @@ def _columns(t, label, embedding, features, where):
     kinds = column_kinds(t)
     known = [c for c in kinds if c.lower() in label_columns and kinds[c]!='vector']
     label = pick_column(label, known, list(kinds), 'label', where)
-    if label is None: raise ValueError(f"{where}: which column is the label? Name it with label= (--label); there are {some_of(list(kinds), 12)}")
+    if label is None:
+        raise ValueError(f"{where}: which column is the label? Name it with label= (--label); there are {some_of(list(kinds), 12)}")
     if features and embedding: raise ValueError(f"give features= or embedding=, not both: got {features!r} and {embedding!r}")
     if features: return label,match_columns(features, list(kinds), where)
     vector = pick_column(embedding, [c for c in kinds if kinds[c]=='vector' and c!=label], list(kinds), 'embedding', where)
