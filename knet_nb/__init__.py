@@ -1,4 +1,4 @@
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 import warnings
 from knet_nb.docstrings import install as _install
 _install(__name__)

@@ -6,10 +6,10 @@ Docs: https://knet-nb.github.io/knet_nb/commands.html.md"""
 
 # %% auto #0
 __all__ = ['many_experiments', 'ints', 'text_options', 'read_matrix', 'import_object', 'options_of', 'check_options', 'one_of',
-           'usable_device', 'parser_of', 'run_command', 'check_engine', 'ray_cluster']
+           'usable_device', 'parser_of', 'run_command', 'check_engine', 'ray_cluster', 'ray_map']
 
 # %% ../nbs/00e_commands.ipynb #3c8541e4
-import importlib,inspect,sys
+import importlib,inspect,logging,sys
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -183,3 +183,13 @@ def ray_cluster(
     try: yield ray
     finally:
         if started: ray.shutdown()
+
+def ray_map(
+    ray, # Of `ray_cluster`
+    f, # Makes a dict of a dict, on a worker
+    rows:list, # Of dicts
+)->list: # Of dicts, in any order
+    "Ray Data's `map`, a task for each row; a row whose worker dies is given to another"
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger('ray.data').setLevel(logging.ERROR) # a plan of each run is for those who work on Ray
+    return ray.data.from_items(rows, override_num_blocks=len(rows)).map(f).take_all()

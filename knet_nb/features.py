@@ -21,7 +21,7 @@ from .files import cache_home,content_key,key_of,load_tensors,save_tensors
 from .checks import check_features
 from .messages import did_you_mean,with_bar
 from .images import center_crop
-from .commands import import_object
+from .commands import check_engine,import_object,ray_cluster,ray_map
 
 # %% ../nbs/01a_features.ipynb #4606479b
 def find_head(
@@ -449,6 +449,8 @@ def image_features(
     bf16:bool=None, # Autocast (default: on a GPU that has it; CPUs can be far slower with it)
     cache:bool=True, # Keep what is done below `KNET_CACHE`?
     progress:bool=True, # Show a progress bar, if somebody can see it?
+    engine:str='local', # 'local', or 'ray': blocks of images are spread over a cluster, whose machines all see the files
+    address:str=None, # Of the Ray cluster (default: the one that is at hand, or one on this machine)
 )->Tensor: # (n, d) float32, in the order of the images
     "Features of images from a frozen network. Raises `ValueError` naming the image that cannot be decoded"
     if isinstance(extractor, Learner): return _of_learner(extractor, images, folder, bs, device, progress)
@@ -460,6 +462,8 @@ def image_features(
     images = list(images)
     if not images: raise ValueError("no images to read features from")
     blocks = [range(i, min(i+block_size, len(images))) for i in range(0, len(images), block_size)]
+    if check_engine(engine)=='ray':
+        return _on_ray(images, e, blocks, address, folder=str(Path(folder).resolve()), bs=bs, bf16=bf16, cache=cache)
     with keep_memory(),_features_of(e, device, bf16) as f:
         def one(i):
             try: return center_crop(images[i], e.size, e.shorter, e.interpolation, folder)
@@ -474,6 +478,17 @@ def image_features(
         def ids(rows): return [_image_id(images[i], folder) for i in rows]
         feats = [_kept(lambda: make(rows), key, lambda: ids(rows)) for rows in with_bar(blocks, progress)]
     return check_features(torch.cat(feats))
+
+def _on_ray(images, e, blocks, address, **how):
+    "Features of blocks of images, by the workers of a cluster"
+    with ray_cluster(address) as ray:
+        net,files = ray.put(e),ray.put(images) # once for each machine
+        def one(row):
+            at = slice(row['start'], row['end'])
+            return dict(start=row['start'], x=image_features(ray.get(files)[at], ray.get(net), progress=False, **how).numpy())
+        rows = [dict(start=b.start, end=b.stop) for b in blocks]
+        found = ray_map(ray, one, rows)
+    return check_features(torch.cat([torch.tensor(o['x']) for o in sorted(found, key=lambda o: o['start'])]))
 
 def _of_learner(learn, images, folder, bs, device, progress):
     "Penultimate features of files, with the transforms of the learner's validation"

@@ -15,7 +15,7 @@ from fastai.basics import *
 from pyarrow import fs as pfs
 from .files import atomic_path,checksum,key_of
 from .messages import counted,look_wrong,some_of
-from .commands import check_engine,ray_cluster
+from .commands import check_engine,ray_cluster,ray_map
 from .tables import arrow_vectors,column_kinds,label_columns,match_columns,parquet_classes,pick_column
 from .data import parquet_files,split_parts
 from .classifier import KNetClassifier,issue_cols,worth_taking
@@ -325,10 +325,11 @@ def _rate_all(parts, clf, folder, key, engine, address, say):
 def _on_ray(parts, clf, folder, key, address):
     "Have the workers of a cluster rate the parts"
     with ray_cluster(address) as ray:
-        sent = ray.put(clf) # once for each machine
-        def rate(row): return rate_part(row['part'], ray.get(sent), folder/f"{row['part'].name}.parquet", key)
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        ray.data.from_items([dict(part=p) for p in parts], override_num_blocks=len(parts)).map(rate).materialize()
+        sent = ray.put((clf,parts)) # once for each machine
+        def rate(row):
+            clf,part = ray.get(sent)[0],ray.get(sent)[1][row['i']]
+            return rate_part(part, clf, folder/f"{part.name}.parquet", key)
+        if parts: ray_map(ray, rate, [dict(i=i) for i in range(len(parts))])
 
 def _worst(folder, parts, most):
     "The rows with the lowest scores, from the files"

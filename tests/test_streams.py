@@ -1,11 +1,13 @@
 "Sets that are larger than memory: kinds of sources, bad rows, kills, a cluster that loses a worker, the command"
 import json,os,subprocess,sys,threading,time
 from pathlib import Path
-import numpy as np,pandas as pd,pyarrow as pa,pyarrow.dataset as pds,pyarrow.parquet as pq,pytest
+import numpy as np,pandas as pd,pyarrow as pa,pyarrow.dataset as pds,pyarrow.parquet as pq,pytest,torch
+from PIL import Image
 from knet_nb.classifier import KNetClassifier
 from knet_nb.clean.command import knet_clean,main
+from knet_nb.features import image_features
 from knet_nb.streams import clean_stream,draw_sample,open_stream
-import knet_nb.streams as streams,knet_nb.clean.command as command
+import knet_nb.features as features,knet_nb.streams as streams,knet_nb.clean.command as command
 
 how = dict(most=600, worst=50, k_max=21, epochs=3, device='cpu')
 
@@ -114,13 +116,16 @@ def test_a_killed_run_goes_on(tmp_path, monkeypatch):
     assert not any(f.stat().st_mtime_ns==t for f,t in old.items())
 
 def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
-    "Two workers, one of which is killed while it rates: the files are those of one machine"
+    "Two workers, one of which is killed while it rates: the files are those of one machine; and so are features of images"
     ray = pytest.importorskip('ray')
     monkeypatch.setenv('RAY_worker_niceness', '0') # its workers are nicer than other work, and would wait for it
     monkeypatch.setenv('RAY_raylet_start_wait_time_s', '120')
     x,y = points(6000)
     folder = shards(tmp_path/'s', x, y, 6)
     clean_stream(folder, tmp_path/'one', **how)
+    monkeypatch.setattr(features, 'block_size', 3) # images of a task
+    pictures = [f'{i}.png' for i in range(7)]
+    for i,p in enumerate(pictures): Image.fromarray(np.random.default_rng(i).integers(0, 256, (32,40,3), np.uint8)).save(tmp_path/p)
     rate,alive = streams.rate_part,tmp_path/'alive'
     alive.mkdir()
     def slow(part, *a):
@@ -138,7 +143,9 @@ def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
         thread = threading.Thread(target=kill); thread.start()
         clean_stream(folder, tmp_path/'two', engine='ray', **how)
         thread.join()
+        alike = [image_features(pictures, 'lite:lite0', tmp_path, cache=False, device='cpu', **on) for on in ({},dict(engine='ray'))]
     finally: ray.shutdown()
+    assert torch.equal(*alike)
     pids = {int(f.suffix[1:]) for f in alive.iterdir()}-{os.getpid()}
     assert killed and killed[0] in pids and len(pids)>=2
     pd.testing.assert_frame_equal(all_labels(tmp_path/'two'), all_labels(tmp_path/'one'))
@@ -154,10 +161,10 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     knet_clean('s', 'whole', k_max=21, device='cpu', quiet=True, fix='keep')
     a,b = pd.read_csv('whole/issues.csv').set_index('row').is_issue,all_labels(Path('out')).set_index('row').is_issue
     assert (a.sort_index()==b).mean()>.97 # fitted to the same rows
-    monkeypatch.setattr(command, '_many', 1000) # a table of many rows is read so by itself
-    knet_clean('s', 'out', k_max=21, device='cpu')
-    assert 'kNet is fitted' in capsys.readouterr().out
-    for args,words in (('--stream --fix drop','does not go with fix='), ('--engine ray','give stream=True'), ('--stream --engine spark',"'local' or 'ray'")):
+    for args,words in (('--stream --fix drop','does not go with fix='), ('--engine ray','here is neither'), ('--stream --engine spark',"'local' or 'ray'")):
         with pytest.raises(SystemExit) as e: main(['s','--out','no',*args.split()])
         assert e.value.code and words in str(capsys.readouterr())
     assert not Path('no').exists()
+    monkeypatch.setattr(command, '_many', 1000) # a table of many rows is read so by itself
+    knet_clean('s', 'out', k_max=21, device='cpu')
+    assert 'kNet is fitted' in capsys.readouterr().out

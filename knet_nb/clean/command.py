@@ -131,7 +131,9 @@ class CleanOptions:
     # Read parquet files block by block, however large they are: rate all labels by a kNet that is fitted to a sample of rows.
     # That is done anyway where they have more than 2,000,000 rows. Labels are in labels/ then, and nothing is written anew
     stream:bool=False
-    engine:str='local' # Of --stream: local, or ray for a Ray cluster (pip install 'knet_nb[ray]')
+    # local, or ray: files of --stream, or images for a pretrained network, are spread over a Ray cluster whose machines all
+    # see them (pip install 'knet_nb[ray]')
+    engine:str='local'
     address:str=None # Of the Ray cluster (default: the one that is at hand, or one on this machine)
     quiet:bool=False # Say nothing
 
@@ -170,7 +172,6 @@ clean_checks = [ # field, (its value, options) -> does it hold?, words
     ('to', lambda v,c: v or c.how=='copy', "{c.how}= (--{c.how}) needs to= (--to): the new folder"),
     ('stream', lambda v,c: not (v and c.at_once), "stream= (--stream) does not go with {c.at_once[0]}= (--{c.at_once[0]})"),
     ('engine', lambda v,c: check_engine(v), ''), # has words of its own
-    ('engine', lambda v,c: v=='local' or c.stream, "engine='ray' (--engine) rates parquet files on a cluster: give stream=True (--stream)"),
     one_of('metric', ['auto','euclidean','cosine']),
     ('k_max', lambda v,c: v>=1, "k_max must be at least 1, got {}"),
     ('seed', lambda v,c: v>=0, "seed must be 0 or more, got {}"),
@@ -189,6 +190,8 @@ class Cleaning:
         self.stages,self.k_max = Stages(self.out/'stages', say),largest_k(options.k_max, len(samples))
         self.notes,self.warning = [*samples.notes,*self._fewer_neighbors()],''
         self.backbone_name,self.extractor = self.choose_backbone()
+        if options.engine=='ray' and not self.extractor:
+            raise ValueError("engine='ray' (--engine) spreads files of --stream, or images for a pretrained network: here is neither")
         self.metric = self._best_metric() if options.metric=='auto' else options.metric
         self.notes.insert(0, samples.features_note(self._how_found()))
         if self.trained: self.backbone() # it has to take these samples
@@ -328,7 +331,7 @@ def extract(self:Cleaning)->Tensor: # kept in the cache
     "Features of a pretrained network, or of texts"
     s,o,start = self.samples,self.options,time.perf_counter()
     if s.texts is not None: x = text_features(s.texts, o.embedder, progress=not o.quiet)
-    else: x = image_features(s.images, self.extractor, s.folder, device=o.device, progress=not o.quiet)
+    else: x = image_features(s.images, self.extractor, s.folder, device=o.device, progress=not o.quiet, engine=o.engine, address=o.address)
     self.say(f'features: {time.perf_counter()-start:.1f} s')
     return x
 
