@@ -14,7 +14,7 @@ from knet_nb.neighbors import KNNClassifier,choose_k,nearest,nearest_ivf,neighbo
 from knet_nb.knet import KNet,fit_knet,knet_learner,refit_head
 from knet_nb.study.results import describe,plot_accuracy,results_table
 from knet_nb.study.experiments import Experiment,knet_run
-from knet_nb.study.paper import (block_layout,color_gains,compare,k_choice,paper_layout,paper_results,paper_table,
+from knet_nb.study.paper import (color_gains,compare,k_choice,paper_layout,paper_results,paper_table,
     plot_approximation,plot_tsne,tsne_frame)
 from knet_nb.study.suite import Suite,merge_rows,merge_runs,suite_configs
 from knet_nb.study.claims import ledger,plot_gain,plot_verdicts
