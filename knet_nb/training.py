@@ -247,6 +247,6 @@ class SayEpochs(Callback):
     def before_fit(self): self._said = time.perf_counter()
     def after_epoch(self):
         now = time.perf_counter()
-        if now-self._said<self.every: return
+        if now-self._said<self.every or is_shared(self.learn) and rank_distrib(): return # one voice for all processes
         self._said = now
         self.say(f'epoch {self.epoch+1} of {self.n_epoch}, loss {float(self.recorder.smooth_loss.value):.3f}')

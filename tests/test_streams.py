@@ -168,3 +168,6 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, '_many', 1000) # a table of many rows is read so by itself
     knet_clean('s', 'out', k_max=21, device='cpu')
     assert 'kNet is fitted' in capsys.readouterr().out
+    monkeypatch.undo(); monkeypatch.chdir(tmp_path)
+    knet_clean('s', 'out', k_max=21, device='cpu', quiet=True, fix='keep') # and no more
+    assert Path('out/report.html').exists() and not Path('out/labels').exists() and not Path('out/stream.json').exists()

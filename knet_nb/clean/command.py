@@ -28,7 +28,7 @@ from ..backbones import backbones,get_recipe,make_backbone,mlp,preliminary_learn
 from ..neighbors import largest_k
 from ..knet import KNet
 from ..classifier import KNetClassifier,issue_cols,worth_taking
-from ..streams import clean_stream,open_stream
+from ..streams import clean_stream,forget_stream,open_stream
 from ..deploy import DeployedKNet,deploy_extractor,feature_net
 from .samples import Samples,are_photos,check_data,fix_labels,fixed_codes,fixes,mark_column,read_samples,train_shards
 from .page import issues_page,review_order
@@ -510,6 +510,7 @@ def write(self:Cleaning)->pd.DataFrame: # One row a sample, the most doubtful fi
     if s.x is not None and not of_onnx: writers['deployed.safetensors'] = self.deployed().save
     write_whole(self.out, writers)
     for n in result_files.keys()-writers.keys(): (self.out/n).unlink(missing_ok=True)
+    forget_stream(self.out)
     return ranked
 
 # %% ../../nbs/08f_command.ipynb #dcde5f6d
