@@ -49,7 +49,7 @@ def _batches(part):
     "Record batches, or pairs of arrays"
     s,columns = part.source,[part.label,*part.columns]
     if isinstance(s, tuple): return _array_blocks(s, part.start, part.start+part.rows)
-    if isinstance(s, list): return (b.select(columns) for b in s)
+    if isinstance(s, list): return (b.select(columns) for b in s if len(b))
     few = dict(batch_readahead=1, fragment_readahead=1, use_threads=False) # what is read ahead lies in memory
     return (b for b in s.to_batches(columns=columns, batch_size=block_rows, **few) if len(b))
 
@@ -83,11 +83,13 @@ def _labels(part, col, start):
     "(m,) Categorical; the names of the classes are texts"
     if pa.types.is_nested(col.type): raise _of_row(part, start, 'it has several labels, and kNet takes one class a sample')
     col = col if pa.types.is_dictionary(col.type) else col.dictionary_encode()
-    found,codes = col.dictionary.to_pylist(),pc.fill_null(col.indices, -1).to_numpy(zero_copy_only=False)
+    found,codes = col.dictionary.to_pylist(),pc.fill_null(col.indices.cast(pa.int64()), -1).to_numpy()
     gone = codes<0
     for i,o in enumerate(found): gone |= (codes==i) if pd.isna(o) or o=='' else False
     if gone.any(): raise _of_row(part, start+int(gone.argmax()), 'its label is missing')
-    return pd.Categorical.from_codes(codes, [_name(part, o) for o in found])
+    used = np.flatnonzero(np.bincount(codes, minlength=len(found))) # a dictionary may hold more, or one twice
+    to,names = pd.factorize(np.array([_name(part, found[i]) for i in used], object))
+    return pd.Categorical.from_codes(to[np.searchsorted(used, codes)], names)
 
 def _name(part, o):
     "Of a class; where the file's schema names numbered ones, that name"
@@ -129,10 +131,10 @@ def _array_parts(x, y, rows=2**20):
     return [Part(f'part-{j:05}', i, min(rows, len(x)-i), (x,y)) for j,i in enumerate(range(0, len(x), rows))]
 
 def _batch_parts(batches):
-    if not batches: raise ValueError("there are no record batches")
     if not all(isinstance(b, pa.RecordBatch) for b in batches):
         odd = first(type(b).__name__ for b in batches if not isinstance(b, pa.RecordBatch))
         raise ValueError(f"expected files, a pyarrow dataset, (X, y) or record batches, got {odd}")
+    if not any(map(len, batches)): raise ValueError(f"{counted(len(batches), 'record batch')} with no rows")
     return [Part('part-00000', 0, sum(map(len, batches)), batches)]
 
 def _first(part): return part.source.head(1000).to_batches() if isinstance(part.source, pds.Fragment) else part.source[:1]

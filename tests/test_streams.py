@@ -68,6 +68,18 @@ def test_a_bad_row_is_named(tmp_path, bad, words):
     more.start,more.name = 2,'1'
     with pytest.raises(ValueError, match=words): draw_sample([*parts,more], 10)
 
+def test_dictionaries_of_labels_and_empty_batches():
+    "Polars numbers a dictionary without signs; it may hold entries that are not used, gaps, or one twice"
+    v = vectors(np.ones((3,1), np.float32))
+    for codes,held in (([0,2,0],['a','x','b']), ([0,2,0],['a',None,'b']), ([0,2,1],['a','a','b'])):
+        for kind in (pa.int8(),pa.uint32(),pa.uint64()):
+            b = pa.record_batch(dict(v=v, label=pa.DictionaryArray.from_arrays(pa.array(codes, kind), pa.array(held))))
+            drawn = draw_sample(open_stream([b.slice(0, 0),b,b.slice(1, 0),b.slice(1)]), 9)
+            assert drawn.classes==['a','b'] and drawn.y.tolist()==[0,1,0,1,0] and drawn.counts.tolist()==[3,2]
+    gone = pa.record_batch(dict(v=v, label=pa.DictionaryArray.from_arrays(pa.array([0,None,0], pa.uint8()), pa.array(['a']))))
+    with pytest.raises(ValueError, match='row 1 of all.*its label is missing'): draw_sample(open_stream([gone]), 9)
+    with pytest.raises(ValueError, match='no rows'): open_stream([b.slice(0, 0)])
+
 def test_numbers_as_labels_and_an_empty_file(tmp_path):
     x,y = points()
     folder = shards(tmp_path/'s', x, np.unique(y, return_inverse=True)[1].astype(np.int32))
