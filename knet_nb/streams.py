@@ -8,7 +8,7 @@ Docs: https://knet-nb.github.io/knet_nb/streams.html.md"""
 __all__ = ['block_rows', 'Part', 'open_stream', 'Drawn', 'draw_sample', 'rate_part', 'clean_stream', 'forget_stream']
 
 # %% ../nbs/08ab_streams.ipynb #8ab00004
-import json,warnings
+import json,warnings,zlib
 from contextlib import suppress
 from dataclasses import dataclass
 import pyarrow as pa,pyarrow.compute as pc,pyarrow.dataset as pds,pyarrow.parquet as pq
@@ -134,7 +134,7 @@ def _batch_parts(batches):
     if not all(isinstance(b, pa.RecordBatch) for b in batches):
         odd = first(type(b).__name__ for b in batches if not isinstance(b, pa.RecordBatch))
         raise ValueError(f"expected files, a pyarrow dataset, (X, y) or record batches, got {odd}")
-    if not any(map(len, batches)): raise ValueError(f"{counted(len(batches), 'record batch')} with no rows")
+    if not any(map(len, batches)): raise ValueError("there are no rows in the record batches")
     return [Part('part-00000', 0, sum(map(len, batches)), batches)]
 
 def _first(part): return part.source.head(1000).to_batches() if isinstance(part.source, pds.Fragment) else part.source[:1]
@@ -184,6 +184,7 @@ class Drawn:
     rows:np.ndarray # (m,) which rows they are, in order
     n:int # Rows of the stream
     counts:np.ndarray # (L,) rows of each class
+    sum:str # Of all that was read, other data have another one
 
 def _kept(keys, y, most, least):
     "Which rows stay: those with the smallest keys, and the smallest few of each class"
@@ -199,15 +200,16 @@ def draw_sample(
     least:int=20, # Rows of each class, if it has as many
 )->Drawn:
     "A random sample, in one pass. Raises `ValueError` where blocks differ in width, and for a single class"
-    g,names,n,kept,counts = np.random.default_rng(seed),{},0,None,Counter()
+    g,names,n,kept,counts,crc = np.random.default_rng(seed),{},0,None,Counter(),0
     for p in parts:
         for x,y in p.blocks():
             if kept and x.shape[1]!=kept[0].shape[1]: raise ValueError(f"{p.name}: {x.shape[1]} features, {kept[0].shape[1]} before")
             code = np.array([names.setdefault(o, len(names)) for o in y.categories], int)[y.codes]
             new = x,code,np.arange(n, n+len(x)),g.random(len(x))
             counts.update(dict(enumerate(np.bincount(code))))
+            for o in (x,code): crc = zlib.crc32(np.ascontiguousarray(o), crc)
             kept,n = _merged(kept, new, most, least),n+len(x)
-    return _drawn(kept, names, n, counts)
+    return _drawn(kept, names, n, counts, key_of(crc, list(names)))
 
 def _merged(kept, new, most, least):
     "The sample with more rows. Those that will not stay are left out before they are copied"
@@ -218,14 +220,14 @@ def _merged(kept, new, most, least):
     at = _kept(keys, y, most, least)
     return [np.concatenate([a,b])[at] for a,b in zip(kept, new)]
 
-def _drawn(kept, names, n, counts):
+def _drawn(kept, names, n, counts, key):
     "The sample in the order of its rows, the classes in that of their names"
     if len(names)<2: raise ValueError(f"all {n:,} rows have the label {first(names)!r}; at least two classes are needed")
     order,rows = np.array(sorted(names), object),kept[2].argsort()
     to = np.empty(len(names), int)
     to[[names[o] for o in order]] = np.arange(len(names))
     x,y,at,_ = [o[rows] for o in kept]
-    return Drawn(x, to[y], order.tolist(), at, n, np.array([counts[names[o]] for o in order]))
+    return Drawn(x, to[y], order.tolist(), at, n, np.array([counts[names[o]] for o in order]), key)
 
 # %% ../nbs/08ab_streams.ipynb #8ab00017
 @patch
@@ -241,14 +243,14 @@ def fit_stream(self:KNetClassifier,
     seed = self.random_state if isinstance(self.random_state, int) else 0
     s = draw_sample(parts, most, seed)
     self.fit(s.x, np.array(s.classes, object)[s.y])
-    self.n_stream_ = s.n
+    self.n_stream_,self._stream_sum = s.n,s.sum
     return self
 
 # %% ../nbs/08ab_streams.ipynb #8ab0001b
 def _key(clf, parts):
     "What the rating of a part depends on"
     weights = {k:v.cpu() for k,v in clf.knet_.state_dict().items()}
-    return key_of(checksum(weights), clf.k_, clf.noise, [(p.name,p.start,p.rows,p.label,p.columns) for p in parts])
+    return key_of(checksum(weights), clf.k_, clf.noise, clf._stream_sum, [(p.name,p.start,p.rows,p.label,p.columns) for p in parts])
 
 def _key_in(path):
     "The key of a file that was written here; empty for a broken one, None for a file of something else"
@@ -263,7 +265,7 @@ def rate_part(
     key:str='', # Written into it; a file that has it is left as it is
 )->dict: # name, rows and flagged
     "Rate the labels of a part: row number, `issue_cols` and the new label; written whole, or not at all"
-    if _key_in(path)!=key:
+    if not key or _key_in(path)!=key:
         with atomic_path(path, sweep=False) as tmp, pq.ParquetWriter(tmp, _schema(key)) as out:
             i = part.start
             for x,y in part.blocks():

@@ -1,12 +1,12 @@
 "Sets that are larger than memory: kinds of sources, bad rows, kills, a cluster that loses a worker, the command"
-import json,os,subprocess,sys,threading,time
+import json,os,shutil,subprocess,sys,threading,time
 from pathlib import Path
 import numpy as np,pandas as pd,pyarrow as pa,pyarrow.dataset as pds,pyarrow.parquet as pq,pytest,torch
 from PIL import Image
 from knet_nb.classifier import KNetClassifier
 from knet_nb.clean.command import knet_clean,main
 from knet_nb.features import image_features
-from knet_nb.streams import clean_stream,draw_sample,open_stream
+from knet_nb.streams import clean_stream,draw_sample,open_stream,rate_part
 import knet_nb.features as features,knet_nb.streams as streams,knet_nb.clean.command as command
 
 how = dict(most=600, worst=50, k_max=21, epochs=3, device='cpu')
@@ -126,6 +126,20 @@ def test_a_killed_run_goes_on(tmp_path, monkeypatch):
     for n in ('issues.csv','stream.json'): assert (tmp_path/'out'/n).read_text()==(tmp_path/'whole'/n).read_text()
     clean_stream(folder, tmp_path/'out', **how|dict(epochs=4)) # another classifier
     assert not any(f.stat().st_mtime_ns==t for f,t in old.items())
+
+def test_other_data_are_rated_anew(tmp_path):
+    "A label that is mended in a row that was not drawn leaves the classifier as it is; so do other names of the classes"
+    x,y = points()
+    folder = shards(tmp_path/'s', x, y)
+    clean_stream(folder, tmp_path/'out', **how)
+    row = next(i for i in range(1500) if i not in draw_sample(open_stream(folder), how['most']).rows)
+    y[row] = 'ant' if y[row]!='ant' else 'bee'
+    for names in (y,np.char.add('my ', y)):
+        shutil.rmtree(folder); shards(folder, x, names)
+        clean_stream(folder, tmp_path/'out', **how)
+        assert all_labels(tmp_path/'out').given.tolist()==names.tolist()
+    clf = KNetClassifier(k_max=21, epochs=3, device='cpu').fit_stream(folder, most=600)
+    for _ in range(2): assert rate_part(open_stream(folder)[0], clf, tmp_path/'one.parquet')['rows']==300 # without a key
 
 def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
     "Two workers, one of which is killed while it rates: the files are those of one machine; and so are features of images"
