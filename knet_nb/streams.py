@@ -305,7 +305,8 @@ def clean_stream(
 )->pd.DataFrame: # The most doubtful rows, as in issues.csv
     "Rate the labels of a set of any size. Raises `ValueError` and `FileNotFoundError` as `open_stream` does, and nothing is written then"
     check_engine(engine)
-    parts,out = open_stream(source, label, embedding, features),_check_out(out, source)
+    parts = open_stream(source, label, embedding, features)
+    out = _check_out(out, source, parts)
     n = sum(p.rows for p in parts)
     say(f"{counted(n, 'row')} in {counted(len(parts), 'part')}; {counted(min(n, most), 'row')} are drawn, of which neighbours are found")
     with warnings.catch_warnings():
@@ -321,16 +322,29 @@ def clean_stream(
     say(f"{flagged:,} of {n:,} labels {look_wrong(flagged)} ({flagged/n:.1%})")
     return df
 
-def _check_out(out, source):
+def _data_folders(source, parts):
+    "Of this machine: the one that was named, or those of the files of a dataset"
+    if isinstance(source, (str,Path)) and Path(source).expanduser().is_dir(): return [Path(source).expanduser()]
+    files = [p.source for p in parts if hasattr(p.source, 'path')]
+    return [*{Path(f.path).parent for f in files if isinstance(f.filesystem, pfs.LocalFileSystem)}] if len(files)>1 else []
+
+def _ours(about):
+    "Was a stream.json written here?"
+    try: return {'fitted_to','flagged'}<=json.loads(about.read_text()).keys()
+    except (OSError,ValueError,AttributeError): return False
+
+def _check_out(out, source, parts):
     "The folder for results. Raises `ValueError` where they would lie among the data, or replace what is not ours"
     out = Path(out).expanduser()
     if out.exists() and not out.is_dir(): raise ValueError(f"{out} is a file: name a folder for the results")
-    data = Path(source).expanduser() if isinstance(source, (str,Path)) else None
-    if data and data.is_dir() and out.resolve().is_relative_to(data.resolve()):
-        raise ValueError(f"the results would lie within the data ({out} in {data}): choose a folder outside")
-    known = (out/'stream.json').exists() or (out/'knet-clean.json').exists()
-    foreign = [f for f in (out/'issues.csv',out/'model.safetensors') if f.exists() and not known]
-    foreign += [f for f in (out/'labels').glob('*.parquet') if _key_in(f) is None]
+    for data in _data_folders(source, parts):
+        if (out/'labels').resolve().is_relative_to(data.resolve()):
+            raise ValueError(f"the results would lie within the data ({out} in {data}): choose a folder outside")
+    known = _ours(out/'stream.json') or (out/'knet-clean.json').exists()
+    foreign = [out/'stream.json']*((out/'stream.json').exists() and not _ours(out/'stream.json'))
+    foreign += [f for f in (out/'issues.csv',out/'model.safetensors') if f.exists() and not known]
+    ours = {f'{p.name}.parquet' for p in parts} # one of these names that is broken is written anew
+    foreign += [f for f in (out/'labels').glob('*.parquet') if (not _key_in(f) if f.name not in ours else _key_in(f) is None)]
     if foreign: raise ValueError(f"{foreign[0]} is of something else: choose another folder")
     return out
 

@@ -141,6 +141,22 @@ def test_other_data_are_rated_anew(tmp_path):
     clf = KNetClassifier(k_max=21, epochs=3, device='cpu').fit_stream(folder, most=600)
     for _ in range(2): assert rate_part(open_stream(folder)[0], clf, tmp_path/'one.parquet')['rows']==300 # without a key
 
+def test_results_stay_away_from_data_and_files_of_others(tmp_path):
+    x,y = points()
+    folder = shards(tmp_path/'labels', x, y)
+    for source in (folder,pds.dataset(folder),f'file://{folder}',open_stream(folder)): # its own labels/ would be the data
+        for out in (folder/'out',tmp_path):
+            with pytest.raises(ValueError, match='within the data'): clean_stream(source, out, **how)
+    mine = tmp_path/'mine'
+    (mine/'labels').mkdir(parents=True)
+    for name in ('stream.json','issues.csv','labels/half.parquet'):
+        (mine/name).write_text('{"mine": 1}')
+        with pytest.raises(ValueError, match=f'{name} is of something else'): clean_stream(folder, mine, **how)
+        assert (mine/name).read_text()=='{"mine": 1}' and len(list(mine.iterdir()))<=2
+        (mine/name).unlink()
+    clean_stream(folder, mine, **how)
+    clean_stream(folder/'00.parquet', tmp_path/'by its side', **how)
+
 def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
     "Two workers, one of which is killed while it rates: the files are those of one machine; and so are features of images"
     ray = pytest.importorskip('ray')
