@@ -118,9 +118,23 @@ def open_stream(
     first_one = next(iter(_first(parts[0])), None)
     if first_one is None: raise ValueError(f"{parts[0].name} has no rows")
     columns = _columns(pa.table(first_one), label, embedding, features, parts[0].name)
-    names = parquet_classes(parts[0].source.physical_schema, columns[0]) if isinstance(parts[0].source, pds.Fragment) else None
-    for p in parts: p.label,p.columns,p.classes = *columns,names
+    names = None
+    for p in parts:
+        for t in (schemas := _schemas(p)): _check_alike(t, _schemas(parts[0])[0], columns, p.name)
+        if isinstance(p.source, pds.Fragment): names = parquet_classes(schemas[0], columns[0]) or names
+        p.label,p.columns,p.classes = *columns,names
     return parts
+
+def _schemas(part): return [part.source.physical_schema] if isinstance(part.source, pds.Fragment) else [b.schema for b in part.source]
+
+def _check_alike(t, first_one, columns, where):
+    "Raises `ValueError` for a schema that lacks a column, and for one whose labels would have other names: 1 and 1.0"
+    label,features = columns
+    gone = [c for c in (label,*features) if t.names.count(c)!=1]
+    if gone: raise ValueError(f"{where} has {t.names.count(gone[0]) or 'no'} columns {gone[0]!r}. It has {some_of(t.names, 12)}")
+    a,b = [o.field(label).type for o in (first_one,t)]
+    if any(of(a)!=of(b) for of in (pa.types.is_floating,pa.types.is_boolean)):
+        raise ValueError(f"{where}: labels in column {label!r} are {b}, but {a} in what comes first: write them as one type")
 
 def _is_open(source): return isinstance(source, list) and bool(source) and isinstance(source[0], Part)
 
@@ -143,7 +157,7 @@ def _first(part): return part.source.head(1000).to_batches() if isinstance(part.
 def _file_parts(source):
     "A part for each file"
     ds = source if isinstance(source, pds.Dataset) else _dataset(source)
-    found = sorted(ds.get_fragments(), key=lambda o: getattr(o, 'path', ''))
+    found = list(ds.get_fragments()) # in the dataset's order, so that rows are those of its table
     sizes = [o.count_rows() for o in found]
     if not sum(sizes): raise ValueError(f"{source} has no rows")
     starts,stems = np.cumsum([0,*sizes]),[Path(getattr(o, 'path', 'part')).stem for o in found]
@@ -154,10 +168,11 @@ def _dataset(source):
     where,how = str(source),dict(format='parquet', partitioning=None)
     if '://' in where:
         system,path = pfs.FileSystem.from_uri(where)
-        return pds.dataset(path, filesystem=system, **how)
+        ds = pds.dataset(path, filesystem=system, **how)
+        return pds.dataset(split_parts(ds.files)[0] or ds.files, filesystem=system, **how)
     path = Path(where).expanduser()
     files = [path] if path.is_file() else split_parts(sorted(parquet_files(path)))[0] if path.is_dir() else []
-    if not files: raise FileNotFoundError(f"no parquet file in {path}" if path.exists() else f"no such file or folder: {path}")
+    if not files: raise FileNotFoundError(f"no parquet file of a train part in {path}" if path.exists() else f"no such file or folder: {path}")
     try: return pds.dataset([str(f) for f in files], **how)
     except pa.ArrowException as e: raise ValueError(f"{path} cannot be read as parquet: {e}") from None
 
@@ -352,7 +367,7 @@ def forget_stream(
     out, # Folder for results
 ):
     "Remove what an earlier `clean_stream` wrote there of all rows, and nothing else"
-    (out/'stream.json').unlink(missing_ok=True)
+    if _ours(out/'stream.json'): (out/'stream.json').unlink()
     for f in (out/'labels').glob('*.parquet'):
         if _key_in(f): f.unlink()
     with suppress(OSError): (out/'labels').rmdir() # if nothing is left in it

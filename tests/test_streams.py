@@ -157,6 +157,37 @@ def test_results_stay_away_from_data_and_files_of_others(tmp_path):
     clean_stream(folder, mine, **how)
     clean_stream(folder/'00.parquet', tmp_path/'by its side', **how)
 
+def test_rows_have_the_order_of_the_table(tmp_path):
+    "Of a dataset its own; of a folder that of knet-clean, which reads a/ before a-b/"
+    x,y = points(60)
+    folder = tmp_path/'s'; folder.mkdir()
+    (shards(folder/'a', x[:30], y[:30], 2)/'00.parquet').rename(folder/'a/train 0.PARQUET')
+    shards(folder/'a-b', x[30:], y[30:], 2)
+    files = [folder/'a-b/00.parquet',folder/'a/train 0.PARQUET',folder/'a/01.parquet']
+    read = lambda source: np.concatenate([b for p in open_stream(source) for b,_ in p.blocks()])
+    for ds in (pds.dataset(files),pds.dataset([pds.dataset(f) for f in files])):
+        assert read(ds).tolist()==ds.to_table()['v'].to_pylist()
+    whole = knet_clean(folder, tmp_path/'whole', k_max=5, device='cpu', quiet=True).sort_values('row')
+    knet_clean(folder, tmp_path/'out', k_max=5, device='cpu', quiet=True, stream=True)
+    assert all_labels(tmp_path/'out').given.tolist()==whole.given.tolist()
+    shutil.copy(files[0], folder/'a/test 0.parquet')
+    assert len(read(folder))==len(read(f'file://{folder}'))==60
+
+def test_files_that_do_not_go_together(tmp_path):
+    x = np.ones((2,1), np.float32)
+    def write(*labels, names=()):
+        for i,l in enumerate(labels):
+            meta = [dict(info=dict(features=dict(label=dict(names=o)))) for o in names[i:i+1]]
+            t = pa.table(dict(v=vectors(x), label=l) if l is not None else dict(v=vectors(x)))
+            pq.write_table(t.replace_schema_metadata({'huggingface':json.dumps(meta[0])} if meta else None), tmp_path/f'{i}.parquet')
+        return open_stream(tmp_path)
+    with pytest.raises(ValueError, match='00001-1 has no columns .label.'): write([0,1], None)
+    for other in ([0.,1.],[True,False]):
+        with pytest.raises(ValueError, match='00001-1: labels in column .label. are .*, but int64'): write([0,1], other)
+    assert draw_sample(write([0,1], ['0','1']), 9).classes==['0','1']
+    parts = write([0,1], [0,1], names=(['a','b'],['b','a'])) # each file has names of its own
+    assert [o for p in parts for _,y in p.blocks() for o in y]==['a','b','b','a']
+
 def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
     "Two workers, one of which is killed while it rates: the files are those of one machine; and so are features of images"
     ray = pytest.importorskip('ray')
