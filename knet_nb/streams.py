@@ -17,7 +17,7 @@ from pyarrow import fs as pfs
 from .files import atomic_path,checksum,key_of
 from .messages import counted,look_wrong,some_of
 from .commands import check_engine,ray_cluster,ray_map
-from .tables import arrow_vectors,column_kinds,label_columns,match_columns,parquet_classes,pick_column
+from .tables import arrow_vectors,column_kinds,csv_names,label_columns,match_columns,parquet_classes,pick_column
 from .data import parquet_files,split_parts
 from .classifier import KNetClassifier,issue_cols,worth_taking
 
@@ -161,7 +161,7 @@ def _file_parts(source):
     sizes = [o.count_rows() for o in found]
     if not sum(sizes): raise ValueError(f"{source} has no rows")
     starts,stems = np.cumsum([0,*sizes]),[Path(getattr(o, 'path', 'part')).stem for o in found]
-    return [Part(f'{j:05}-{n}', int(i), m, o) for j,(n,i,m,o) in enumerate(zip(stems, starts, sizes, found)) if m]
+    return [Part(f'{j:05}-{n[:60]}', int(i), m, o) for j,(n,i,m,o) in enumerate(zip(stems, starts, sizes, found)) if m]
 
 def _dataset(source):
     "Parquet files by path or address; of a folder with parts those of the train part"
@@ -184,10 +184,17 @@ def _columns(t, label, embedding, features, where):
     if label is None:
         raise ValueError(f"{where}: which column is the label? Name it with label= (--label); there are {some_of(list(kinds), 12)}")
     if features and embedding: raise ValueError(f"give features= or embedding=, not both: got {features!r} and {embedding!r}")
-    if features: return label,match_columns(features, list(kinds), where)
+    if features: return label,_check_features(match_columns(features, list(kinds), where), label, kinds, where)
     vector = pick_column(embedding, [c for c in kinds if kinds[c]=='vector' and c!=label], list(kinds), 'embedding', where)
     if vector is None: raise ValueError(f"{where} has no column of vectors: name numeric columns with features= (--features)")
-    return label,[vector]
+    return label,_check_features([vector], label, kinds, where)
+
+def _check_features(columns, label, kinds, where):
+    "Raises `ValueError` where the label is among them, and where others go with a column of vectors"
+    if label in columns: raise ValueError(f"{where}: the label {label!r} cannot be a feature: name others with features= (--features)")
+    odd = first(c for c in columns if kinds[c]=='vector')
+    if len(columns)==1 or odd is None: return columns
+    raise ValueError(f"{where}: column {odd!r} has vectors, which are taken alone: name it with embedding= (--embedding), or only numbers")
 
 # %% ../nbs/08ab_streams.ipynb #8ab00014
 @dataclass
@@ -217,13 +224,14 @@ def draw_sample(
     "A random sample, in one pass. Raises `ValueError` where blocks differ in width, and for a single class"
     g,names,n,kept,counts,crc = np.random.default_rng(seed),{},0,None,Counter(),0
     for p in parts:
+        i = p.start # they may be some of all
         for x,y in p.blocks():
             if kept and x.shape[1]!=kept[0].shape[1]: raise ValueError(f"{p.name}: {x.shape[1]} features, {kept[0].shape[1]} before")
             code = np.array([names.setdefault(o, len(names)) for o in y.categories], int)[y.codes]
-            new = x,code,np.arange(n, n+len(x)),g.random(len(x))
+            new = x,code,np.arange(i, i+len(x)),g.random(len(x))
             counts.update(dict(enumerate(np.bincount(code))))
             for o in (x,code): crc = zlib.crc32(np.ascontiguousarray(o), crc)
-            kept,n = _merged(kept, new, most, least),n+len(x)
+            kept,n,i = _merged(kept, new, most, least),n+len(x),i+len(x)
     return _drawn(kept, names, n, counts, key_of(crc, list(names)))
 
 def _merged(kept, new, most, least):
@@ -255,9 +263,9 @@ def fit_stream(self:KNetClassifier,
 ):
     "Fit to a random sample of a set that is larger than memory. Sets what `fit` sets, and `n_stream_`, the rows that were read"
     parts = open_stream(source, label, embedding, features)
-    seed = self.random_state if isinstance(self.random_state, int) else 0
+    seed = int(self.random_state) if isinstance(self.random_state, (int,np.integer)) else 0
     s = draw_sample(parts, most, seed)
-    self.fit(s.x, np.array(s.classes, object)[s.y])
+    self.fit(s.x, np.array(s.classes, object if isinstance(s.classes[0], str) else None)[s.y])
     self.n_stream_,self._stream_sum = s.n,s.sum
     return self
 
@@ -300,9 +308,9 @@ def _rated(clf, x, y, start):
 
 def _arrow(col):
     "A column; names by their numbers, so that none is looked at twice"
-    if col.dtype!=object: return pa.array(col.to_numpy())
+    if col.name not in ('given','suggested'): return pa.array(col.to_numpy())
     codes,names = pd.factorize(col)
-    return pa.DictionaryArray.from_arrays(codes, names).cast(pa.string())
+    return pa.DictionaryArray.from_arrays(codes, list(map(str, names))).cast(pa.string())
 
 # %% ../nbs/08ab_streams.ipynb #8ab0001f
 def clean_stream(
@@ -406,6 +414,8 @@ def _write_about(out, clf, parts, flagged, df, why):
     rate = (clf.noise_rate_,*clf.noise_rate_interval_) if clf._transition else None
     about = dict(rows=clf.n_stream_, fitted_to=len(clf.label_issues_), flagged=flagged, noise_rate=rate, classes=clf.classes_.tolist(),
                  k=clf.k_, recall=clf.recall_, space=clf.space_, metric=clf.metric, warning=why, parts=[p.name for p in parts])
-    with atomic_path(out/'issues.csv') as f: df.to_csv(f, index=False)
+    text = dict(zip(map(str, clf.classes_), csv_names(clf.classes_)))
+    spelt = {c:df[c].map(text) for c in ('given','suggested')} # as knet-clean spells them
+    with atomic_path(out/'issues.csv') as f: df.assign(**spelt).to_csv(f, index=False)
     with atomic_path(out/'model.safetensors') as f: clf.knet_.save(f)
     with atomic_path(out/'stream.json') as f: f.write_text(json.dumps(about, indent=1)+'\n')

@@ -7,6 +7,7 @@ from knet_nb.classifier import KNetClassifier
 from knet_nb.clean.command import knet_clean,main
 from knet_nb.features import image_features
 from knet_nb.streams import clean_stream,draw_sample,open_stream,rate_part
+from knet_nb.tables import names_from_csv
 import knet_nb.features as features,knet_nb.streams as streams,knet_nb.clean.command as command
 
 how = dict(most=600, worst=50, k_max=21, epochs=3, device='cpu')
@@ -187,6 +188,36 @@ def test_files_that_do_not_go_together(tmp_path):
     assert draw_sample(write([0,1], ['0','1']), 9).classes==['0','1']
     parts = write([0,1], [0,1], names=(['a','b'],['b','a'])) # each file has names of its own
     assert [o for p in parts for _,y in p.blocks() for o in y]==['a','b','b','a']
+
+def test_features_that_are_none(tmp_path):
+    t = pa.table(dict(v=vectors(np.ones((2,2), np.float32)), a=[1.,2.], b=[3.,4.], label=[0,1]))
+    for named in (dict(features='v,a'),dict(features='a,v'),dict(features='*'),dict(features='a,label'),dict(embedding='label')):
+        with pytest.raises(ValueError, match='taken alone|cannot be a feature'): open_stream(t.to_batches(), **named)
+    assert open_stream(t.to_batches(), features='v')[0].columns==['v'] and open_stream(t.to_batches(), features='a,b')[0].columns==['a','b']
+
+def test_names_that_a_csv_would_change(tmp_path):
+    x,y = points()
+    names = np.array(['NA','01','=1+1'], object)[np.unique(y, return_inverse=True)[1]]
+    found = clean_stream((x,names), tmp_path/'out', **how)
+    assert names_from_csv(pd.read_csv(tmp_path/'out/issues.csv').given).tolist()==found.given.tolist()==names[found.row].tolist()
+
+@pytest.mark.parametrize('kind', [bool,float,np.uint8])
+def test_arrays_of_labels_of_other_kinds(tmp_path, kind):
+    x,y = points()
+    y = (y=='ant').astype(kind)
+    clean_stream((x,y), tmp_path/'out', **how)
+    assert all_labels(tmp_path/'out').given.tolist()==[str(o) for o in y.tolist()]
+    assert json.loads((tmp_path/'out/stream.json').read_text())['classes']==np.unique(y).tolist()
+
+def test_some_of_the_parts_and_a_numpy_seed():
+    x,y = points(900)
+    parts = [p for i in (0,1,2) for p in open_stream((x[300*i:][:300],y[300*i:][:300]))]
+    for i,p in enumerate(parts): p.start = 300*i
+    for p in parts: p.source = x,y
+    s = draw_sample(parts[1:], 50)
+    assert min(s.rows)>=300 and np.array_equal(s.x, x[s.rows])
+    a,b = [KNetClassifier(k_max=5, epochs=1, device='cpu', random_state=o).fit_stream((x,y), most=100) for o in (5,np.int64(5))]
+    assert a.label_issues_.given.tolist()==b.label_issues_.given.tolist()
 
 def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
     "Two workers, one of which is killed while it rates: the files are those of one machine; and so are features of images"
