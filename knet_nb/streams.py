@@ -194,7 +194,7 @@ def _check_features(columns, label, kinds, where):
     if label in columns: raise ValueError(f"{where}: the label {label!r} cannot be a feature: name others with features= (--features)")
     odd = first(c for c in columns if kinds[c]=='vector')
     if len(columns)==1 or odd is None: return columns
-    raise ValueError(f"{where}: column {odd!r} has vectors, which are taken alone: name it with embedding= (--embedding), or only numbers")
+    raise ValueError(f"{where}: {odd!r} has vectors, which are taken alone: name it with embedding= (--embedding), or numbers")
 
 # %% ../nbs/08ab_streams.ipynb #8ab00014
 @dataclass

@@ -193,7 +193,7 @@ def test_features_that_are_none(tmp_path):
     t = pa.table(dict(v=vectors(np.ones((2,2), np.float32)), a=[1.,2.], b=[3.,4.], label=[0,1]))
     for named in (dict(features='v,a'),dict(features='a,v'),dict(features='*'),dict(features='a,label'),dict(embedding='label')):
         with pytest.raises(ValueError, match='taken alone|cannot be a feature'): open_stream(t.to_batches(), **named)
-    assert open_stream(t.to_batches(), features='v')[0].columns==['v'] and open_stream(t.to_batches(), features='a,b')[0].columns==['a','b']
+    for named in (['v'],['a','b']): assert open_stream(t.to_batches(), features=','.join(named))[0].columns==named
 
 def test_names_that_a_csv_would_change(tmp_path):
     x,y = points()
