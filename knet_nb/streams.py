@@ -172,7 +172,8 @@ def _dataset(source):
         return pds.dataset(split_parts(ds.files)[0] or ds.files, filesystem=system, **how)
     path = Path(where).expanduser()
     files = [path] if path.is_file() else split_parts(sorted(parquet_files(path)))[0] if path.is_dir() else []
-    if not files: raise FileNotFoundError(f"no parquet file of a train part in {path}" if path.exists() else f"no such file or folder: {path}")
+    none = f"no parquet file of a train part in {path}" if path.exists() else f"no such file or folder: {path}"
+    if not files: raise FileNotFoundError(none)
     try: return pds.dataset([str(f) for f in files], **how)
     except pa.ArrowException as e: raise ValueError(f"{path} cannot be read as parquet: {e}") from None
 
