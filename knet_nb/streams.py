@@ -8,7 +8,7 @@ Docs: https://knet-nb.github.io/knet_nb/streams.html.md"""
 __all__ = ['block_rows', 'Part', 'open_stream', 'Drawn', 'draw_sample', 'rate_part', 'clean_stream', 'forget_stream']
 
 # %% ../nbs/08ab_streams.ipynb #8ab00004
-import json,warnings
+import json,warnings,zlib
 from contextlib import suppress
 from dataclasses import dataclass
 import pyarrow as pa,pyarrow.compute as pc,pyarrow.dataset as pds,pyarrow.parquet as pq
@@ -17,7 +17,7 @@ from pyarrow import fs as pfs
 from .files import atomic_path,checksum,key_of
 from .messages import counted,look_wrong,some_of
 from .commands import check_engine,ray_cluster,ray_map
-from .tables import arrow_vectors,column_kinds,label_columns,match_columns,parquet_classes,pick_column
+from .tables import arrow_vectors,column_kinds,csv_names,label_columns,match_columns,parquet_classes,pick_column
 from .data import parquet_files,split_parts
 from .classifier import KNetClassifier,issue_cols,worth_taking
 
@@ -49,7 +49,7 @@ def _batches(part):
     "Record batches, or pairs of arrays"
     s,columns = part.source,[part.label,*part.columns]
     if isinstance(s, tuple): return _array_blocks(s, part.start, part.start+part.rows)
-    if isinstance(s, list): return (b.select(columns) for b in s)
+    if isinstance(s, list): return (b.select(columns) for b in s if len(b))
     few = dict(batch_readahead=1, fragment_readahead=1, use_threads=False) # what is read ahead lies in memory
     return (b for b in s.to_batches(columns=columns, batch_size=block_rows, **few) if len(b))
 
@@ -83,11 +83,13 @@ def _labels(part, col, start):
     "(m,) Categorical; the names of the classes are texts"
     if pa.types.is_nested(col.type): raise _of_row(part, start, 'it has several labels, and kNet takes one class a sample')
     col = col if pa.types.is_dictionary(col.type) else col.dictionary_encode()
-    found,codes = col.dictionary.to_pylist(),pc.fill_null(col.indices, -1).to_numpy(zero_copy_only=False)
+    found,codes = col.dictionary.to_pylist(),pc.fill_null(col.indices.cast(pa.int64()), -1).to_numpy()
     gone = codes<0
     for i,o in enumerate(found): gone |= (codes==i) if pd.isna(o) or o=='' else False
     if gone.any(): raise _of_row(part, start+int(gone.argmax()), 'its label is missing')
-    return pd.Categorical.from_codes(codes, [_name(part, o) for o in found])
+    used = np.flatnonzero(np.bincount(codes, minlength=len(found))) # a dictionary may hold more, or one twice
+    to,names = pd.factorize(np.array([_name(part, found[i]) for i in used], object))
+    return pd.Categorical.from_codes(to[np.searchsorted(used, codes)], names)
 
 def _name(part, o):
     "Of a class; where the file's schema names numbered ones, that name"
@@ -116,9 +118,23 @@ def open_stream(
     first_one = next(iter(_first(parts[0])), None)
     if first_one is None: raise ValueError(f"{parts[0].name} has no rows")
     columns = _columns(pa.table(first_one), label, embedding, features, parts[0].name)
-    names = parquet_classes(parts[0].source.physical_schema, columns[0]) if isinstance(parts[0].source, pds.Fragment) else None
-    for p in parts: p.label,p.columns,p.classes = *columns,names
+    names = None
+    for p in parts:
+        for t in (schemas := _schemas(p)): _check_alike(t, _schemas(parts[0])[0], columns, p.name)
+        if isinstance(p.source, pds.Fragment): names = parquet_classes(schemas[0], columns[0]) or names
+        p.label,p.columns,p.classes = *columns,names
     return parts
+
+def _schemas(part): return [part.source.physical_schema] if isinstance(part.source, pds.Fragment) else [b.schema for b in part.source]
+
+def _check_alike(t, first_one, columns, where):
+    "Raises `ValueError` for a schema that lacks a column, and for one whose labels would have other names: 1 and 1.0"
+    label,features = columns
+    gone = [c for c in (label,*features) if t.names.count(c)!=1]
+    if gone: raise ValueError(f"{where} has {t.names.count(gone[0]) or 'no'} columns {gone[0]!r}. It has {some_of(t.names, 12)}")
+    a,b = [o.field(label).type for o in (first_one,t)]
+    if any(of(a)!=of(b) for of in (pa.types.is_floating,pa.types.is_boolean)):
+        raise ValueError(f"{where}: labels in column {label!r} are {b}, but {a} in what comes first: write them as one type")
 
 def _is_open(source): return isinstance(source, list) and bool(source) and isinstance(source[0], Part)
 
@@ -129,10 +145,10 @@ def _array_parts(x, y, rows=2**20):
     return [Part(f'part-{j:05}', i, min(rows, len(x)-i), (x,y)) for j,i in enumerate(range(0, len(x), rows))]
 
 def _batch_parts(batches):
-    if not batches: raise ValueError("there are no record batches")
     if not all(isinstance(b, pa.RecordBatch) for b in batches):
         odd = first(type(b).__name__ for b in batches if not isinstance(b, pa.RecordBatch))
         raise ValueError(f"expected files, a pyarrow dataset, (X, y) or record batches, got {odd}")
+    if not any(map(len, batches)): raise ValueError("there are no rows in the record batches")
     return [Part('part-00000', 0, sum(map(len, batches)), batches)]
 
 def _first(part): return part.source.head(1000).to_batches() if isinstance(part.source, pds.Fragment) else part.source[:1]
@@ -141,21 +157,23 @@ def _first(part): return part.source.head(1000).to_batches() if isinstance(part.
 def _file_parts(source):
     "A part for each file"
     ds = source if isinstance(source, pds.Dataset) else _dataset(source)
-    found = sorted(ds.get_fragments(), key=lambda o: getattr(o, 'path', ''))
+    found = list(ds.get_fragments()) # in the dataset's order, so that rows are those of its table
     sizes = [o.count_rows() for o in found]
     if not sum(sizes): raise ValueError(f"{source} has no rows")
     starts,stems = np.cumsum([0,*sizes]),[Path(getattr(o, 'path', 'part')).stem for o in found]
-    return [Part(f'{j:05}-{n}', int(i), m, o) for j,(n,i,m,o) in enumerate(zip(stems, starts, sizes, found)) if m]
+    return [Part(f'{j:05}-{n[:60]}', int(i), m, o) for j,(n,i,m,o) in enumerate(zip(stems, starts, sizes, found)) if m]
 
 def _dataset(source):
     "Parquet files by path or address; of a folder with parts those of the train part"
     where,how = str(source),dict(format='parquet', partitioning=None)
     if '://' in where:
         system,path = pfs.FileSystem.from_uri(where)
-        return pds.dataset(path, filesystem=system, **how)
+        ds = pds.dataset(path, filesystem=system, **how)
+        return pds.dataset(split_parts(ds.files)[0] or ds.files, filesystem=system, **how)
     path = Path(where).expanduser()
     files = [path] if path.is_file() else split_parts(sorted(parquet_files(path)))[0] if path.is_dir() else []
-    if not files: raise FileNotFoundError(f"no parquet file in {path}" if path.exists() else f"no such file or folder: {path}")
+    none = f"no parquet file of a train part in {path}" if path.exists() else f"no such file or folder: {path}"
+    if not files: raise FileNotFoundError(none)
     try: return pds.dataset([str(f) for f in files], **how)
     except pa.ArrowException as e: raise ValueError(f"{path} cannot be read as parquet: {e}") from None
 
@@ -167,10 +185,17 @@ def _columns(t, label, embedding, features, where):
     if label is None:
         raise ValueError(f"{where}: which column is the label? Name it with label= (--label); there are {some_of(list(kinds), 12)}")
     if features and embedding: raise ValueError(f"give features= or embedding=, not both: got {features!r} and {embedding!r}")
-    if features: return label,match_columns(features, list(kinds), where)
+    if features: return label,_check_features(match_columns(features, list(kinds), where), label, kinds, where)
     vector = pick_column(embedding, [c for c in kinds if kinds[c]=='vector' and c!=label], list(kinds), 'embedding', where)
     if vector is None: raise ValueError(f"{where} has no column of vectors: name numeric columns with features= (--features)")
-    return label,[vector]
+    return label,_check_features([vector], label, kinds, where)
+
+def _check_features(columns, label, kinds, where):
+    "Raises `ValueError` where the label is among them, and where others go with a column of vectors"
+    if label in columns: raise ValueError(f"{where}: the label {label!r} cannot be a feature: name others with features= (--features)")
+    odd = first(c for c in columns if kinds[c]=='vector')
+    if len(columns)==1 or odd is None: return columns
+    raise ValueError(f"{where}: {odd!r} has vectors, which are taken alone: name it with embedding= (--embedding), or numbers")
 
 # %% ../nbs/08ab_streams.ipynb #8ab00014
 @dataclass
@@ -182,6 +207,7 @@ class Drawn:
     rows:np.ndarray # (m,) which rows they are, in order
     n:int # Rows of the stream
     counts:np.ndarray # (L,) rows of each class
+    sum:str # Of all that was read, other data have another one
 
 def _kept(keys, y, most, least):
     "Which rows stay: those with the smallest keys, and the smallest few of each class"
@@ -197,15 +223,17 @@ def draw_sample(
     least:int=20, # Rows of each class, if it has as many
 )->Drawn:
     "A random sample, in one pass. Raises `ValueError` where blocks differ in width, and for a single class"
-    g,names,n,kept,counts = np.random.default_rng(seed),{},0,None,Counter()
+    g,names,n,kept,counts,crc = np.random.default_rng(seed),{},0,None,Counter(),0
     for p in parts:
+        i = p.start # they may be some of all
         for x,y in p.blocks():
             if kept and x.shape[1]!=kept[0].shape[1]: raise ValueError(f"{p.name}: {x.shape[1]} features, {kept[0].shape[1]} before")
             code = np.array([names.setdefault(o, len(names)) for o in y.categories], int)[y.codes]
-            new = x,code,np.arange(n, n+len(x)),g.random(len(x))
+            new = x,code,np.arange(i, i+len(x)),g.random(len(x))
             counts.update(dict(enumerate(np.bincount(code))))
-            kept,n = _merged(kept, new, most, least),n+len(x)
-    return _drawn(kept, names, n, counts)
+            for o in (x,code): crc = zlib.crc32(np.ascontiguousarray(o), crc)
+            kept,n,i = _merged(kept, new, most, least),n+len(x),i+len(x)
+    return _drawn(kept, names, n, counts, key_of(crc, list(names)))
 
 def _merged(kept, new, most, least):
     "The sample with more rows. Those that will not stay are left out before they are copied"
@@ -216,14 +244,14 @@ def _merged(kept, new, most, least):
     at = _kept(keys, y, most, least)
     return [np.concatenate([a,b])[at] for a,b in zip(kept, new)]
 
-def _drawn(kept, names, n, counts):
+def _drawn(kept, names, n, counts, key):
     "The sample in the order of its rows, the classes in that of their names"
     if len(names)<2: raise ValueError(f"all {n:,} rows have the label {first(names)!r}; at least two classes are needed")
     order,rows = np.array(sorted(names), object),kept[2].argsort()
     to = np.empty(len(names), int)
     to[[names[o] for o in order]] = np.arange(len(names))
     x,y,at,_ = [o[rows] for o in kept]
-    return Drawn(x, to[y], order.tolist(), at, n, np.array([counts[names[o]] for o in order]))
+    return Drawn(x, to[y], order.tolist(), at, n, np.array([counts[names[o]] for o in order]), key)
 
 # %% ../nbs/08ab_streams.ipynb #8ab00017
 @patch
@@ -236,17 +264,17 @@ def fit_stream(self:KNetClassifier,
 ):
     "Fit to a random sample of a set that is larger than memory. Sets what `fit` sets, and `n_stream_`, the rows that were read"
     parts = open_stream(source, label, embedding, features)
-    seed = self.random_state if isinstance(self.random_state, int) else 0
+    seed = int(self.random_state) if isinstance(self.random_state, (int,np.integer)) else 0
     s = draw_sample(parts, most, seed)
-    self.fit(s.x, np.array(s.classes, object)[s.y])
-    self.n_stream_ = s.n
+    self.fit(s.x, np.array(s.classes, object if isinstance(s.classes[0], str) else None)[s.y])
+    self.n_stream_,self._stream_sum = s.n,s.sum
     return self
 
 # %% ../nbs/08ab_streams.ipynb #8ab0001b
 def _key(clf, parts):
     "What the rating of a part depends on"
     weights = {k:v.cpu() for k,v in clf.knet_.state_dict().items()}
-    return key_of(checksum(weights), clf.k_, clf.noise, [(p.name,p.start,p.rows,p.label,p.columns) for p in parts])
+    return key_of(checksum(weights), clf.k_, clf.noise, clf._stream_sum, [(p.name,p.start,p.rows,p.label,p.columns) for p in parts])
 
 def _key_in(path):
     "The key of a file that was written here; empty for a broken one, None for a file of something else"
@@ -261,7 +289,7 @@ def rate_part(
     key:str='', # Written into it; a file that has it is left as it is
 )->dict: # name, rows and flagged
     "Rate the labels of a part: row number, `issue_cols` and the new label; written whole, or not at all"
-    if _key_in(path)!=key:
+    if not key or _key_in(path)!=key:
         with atomic_path(path, sweep=False) as tmp, pq.ParquetWriter(tmp, _schema(key)) as out:
             i = part.start
             for x,y in part.blocks():
@@ -281,9 +309,9 @@ def _rated(clf, x, y, start):
 
 def _arrow(col):
     "A column; names by their numbers, so that none is looked at twice"
-    if col.dtype!=object: return pa.array(col.to_numpy())
+    if col.name not in ('given','suggested'): return pa.array(col.to_numpy())
     codes,names = pd.factorize(col)
-    return pa.DictionaryArray.from_arrays(codes, names).cast(pa.string())
+    return pa.DictionaryArray.from_arrays(codes, list(map(str, names))).cast(pa.string())
 
 # %% ../nbs/08ab_streams.ipynb #8ab0001f
 def clean_stream(
@@ -301,7 +329,8 @@ def clean_stream(
 )->pd.DataFrame: # The most doubtful rows, as in issues.csv
     "Rate the labels of a set of any size. Raises `ValueError` and `FileNotFoundError` as `open_stream` does, and nothing is written then"
     check_engine(engine)
-    parts,out = open_stream(source, label, embedding, features),_check_out(out, source)
+    parts = open_stream(source, label, embedding, features)
+    out = _check_out(out, source, parts)
     n = sum(p.rows for p in parts)
     say(f"{counted(n, 'row')} in {counted(len(parts), 'part')}; {counted(min(n, most), 'row')} are drawn, of which neighbours are found")
     with warnings.catch_warnings():
@@ -317,16 +346,29 @@ def clean_stream(
     say(f"{flagged:,} of {n:,} labels {look_wrong(flagged)} ({flagged/n:.1%})")
     return df
 
-def _check_out(out, source):
+def _data_folders(source, parts):
+    "Of this machine: the one that was named, or those of the files of a dataset"
+    if isinstance(source, (str,Path)) and Path(source).expanduser().is_dir(): return [Path(source).expanduser()]
+    files = [p.source for p in parts if hasattr(p.source, 'path')]
+    return [*{Path(f.path).parent for f in files if isinstance(f.filesystem, pfs.LocalFileSystem)}] if len(files)>1 else []
+
+def _ours(about):
+    "Was a stream.json written here?"
+    try: return {'fitted_to','flagged'}<=json.loads(about.read_text()).keys()
+    except (OSError,ValueError,AttributeError): return False
+
+def _check_out(out, source, parts):
     "The folder for results. Raises `ValueError` where they would lie among the data, or replace what is not ours"
     out = Path(out).expanduser()
     if out.exists() and not out.is_dir(): raise ValueError(f"{out} is a file: name a folder for the results")
-    data = Path(source).expanduser() if isinstance(source, (str,Path)) else None
-    if data and data.is_dir() and out.resolve().is_relative_to(data.resolve()):
-        raise ValueError(f"the results would lie within the data ({out} in {data}): choose a folder outside")
-    known = (out/'stream.json').exists() or (out/'knet-clean.json').exists()
-    foreign = [f for f in (out/'issues.csv',out/'model.safetensors') if f.exists() and not known]
-    foreign += [f for f in (out/'labels').glob('*.parquet') if _key_in(f) is None]
+    for data in _data_folders(source, parts):
+        if (out/'labels').resolve().is_relative_to(data.resolve()):
+            raise ValueError(f"the results would lie within the data ({out} in {data}): choose a folder outside")
+    known = _ours(out/'stream.json') or (out/'knet-clean.json').exists()
+    foreign = [out/'stream.json']*((out/'stream.json').exists() and not _ours(out/'stream.json'))
+    foreign += [f for f in (out/'issues.csv',out/'model.safetensors') if f.exists() and not known]
+    ours = {f'{p.name}.parquet' for p in parts} # one of these names that is broken is written anew
+    foreign += [f for f in (out/'labels').glob('*.parquet') if (not _key_in(f) if f.name not in ours else _key_in(f) is None)]
     if foreign: raise ValueError(f"{foreign[0]} is of something else: choose another folder")
     return out
 
@@ -334,7 +376,7 @@ def forget_stream(
     out, # Folder for results
 ):
     "Remove what an earlier `clean_stream` wrote there of all rows, and nothing else"
-    (out/'stream.json').unlink(missing_ok=True)
+    if _ours(out/'stream.json'): (out/'stream.json').unlink()
     for f in (out/'labels').glob('*.parquet'):
         if _key_in(f): f.unlink()
     with suppress(OSError): (out/'labels').rmdir() # if nothing is left in it
@@ -373,6 +415,8 @@ def _write_about(out, clf, parts, flagged, df, why):
     rate = (clf.noise_rate_,*clf.noise_rate_interval_) if clf._transition else None
     about = dict(rows=clf.n_stream_, fitted_to=len(clf.label_issues_), flagged=flagged, noise_rate=rate, classes=clf.classes_.tolist(),
                  k=clf.k_, recall=clf.recall_, space=clf.space_, metric=clf.metric, warning=why, parts=[p.name for p in parts])
-    with atomic_path(out/'issues.csv') as f: df.to_csv(f, index=False)
+    text = dict(zip(map(str, clf.classes_), csv_names(clf.classes_)))
+    spelt = {c:df[c].map(text) for c in ('given','suggested')} # as knet-clean spells them
+    with atomic_path(out/'issues.csv') as f: df.assign(**spelt).to_csv(f, index=False)
     with atomic_path(out/'model.safetensors') as f: clf.knet_.save(f)
     with atomic_path(out/'stream.json') as f: f.write_text(json.dumps(about, indent=1)+'\n')

@@ -1,12 +1,13 @@
 "Sets that are larger than memory: kinds of sources, bad rows, kills, a cluster that loses a worker, the command"
-import json,os,subprocess,sys,threading,time
+import json,os,shutil,subprocess,sys,threading,time
 from pathlib import Path
 import numpy as np,pandas as pd,pyarrow as pa,pyarrow.dataset as pds,pyarrow.parquet as pq,pytest,torch
 from PIL import Image
 from knet_nb.classifier import KNetClassifier
 from knet_nb.clean.command import knet_clean,main
 from knet_nb.features import image_features
-from knet_nb.streams import clean_stream,draw_sample,open_stream
+from knet_nb.streams import clean_stream,draw_sample,open_stream,rate_part
+from knet_nb.tables import names_from_csv
 import knet_nb.features as features,knet_nb.streams as streams,knet_nb.clean.command as command
 
 how = dict(most=600, worst=50, k_max=21, epochs=3, device='cpu')
@@ -68,6 +69,18 @@ def test_a_bad_row_is_named(tmp_path, bad, words):
     more.start,more.name = 2,'1'
     with pytest.raises(ValueError, match=words): draw_sample([*parts,more], 10)
 
+def test_dictionaries_of_labels_and_empty_batches():
+    "Polars numbers a dictionary without signs; it may hold entries that are not used, gaps, or one twice"
+    v = vectors(np.ones((3,1), np.float32))
+    for codes,held in (([0,2,0],['a','x','b']), ([0,2,0],['a',None,'b']), ([0,2,1],['a','a','b'])):
+        for kind in (pa.int8(),pa.uint32(),pa.uint64()):
+            b = pa.record_batch(dict(v=v, label=pa.DictionaryArray.from_arrays(pa.array(codes, kind), pa.array(held))))
+            drawn = draw_sample(open_stream([b.slice(0, 0),b,b.slice(1, 0),b.slice(1)]), 9)
+            assert drawn.classes==['a','b'] and drawn.y.tolist()==[0,1,0,1,0] and drawn.counts.tolist()==[3,2]
+    gone = pa.record_batch(dict(v=v, label=pa.DictionaryArray.from_arrays(pa.array([0,None,0], pa.uint8()), pa.array(['a']))))
+    with pytest.raises(ValueError, match='row 1 of all.*its label is missing'): draw_sample(open_stream([gone]), 9)
+    with pytest.raises(ValueError, match='no rows'): open_stream([b.slice(0, 0)])
+
 def test_numbers_as_labels_and_an_empty_file(tmp_path):
     x,y = points()
     folder = shards(tmp_path/'s', x, np.unique(y, return_inverse=True)[1].astype(np.int32))
@@ -114,6 +127,97 @@ def test_a_killed_run_goes_on(tmp_path, monkeypatch):
     for n in ('issues.csv','stream.json'): assert (tmp_path/'out'/n).read_text()==(tmp_path/'whole'/n).read_text()
     clean_stream(folder, tmp_path/'out', **how|dict(epochs=4)) # another classifier
     assert not any(f.stat().st_mtime_ns==t for f,t in old.items())
+
+def test_other_data_are_rated_anew(tmp_path):
+    "A label that is mended in a row that was not drawn leaves the classifier as it is; so do other names of the classes"
+    x,y = points()
+    folder = shards(tmp_path/'s', x, y)
+    clean_stream(folder, tmp_path/'out', **how)
+    row = next(i for i in range(1500) if i not in draw_sample(open_stream(folder), how['most']).rows)
+    y[row] = 'ant' if y[row]!='ant' else 'bee'
+    for names in (y,np.char.add('my ', y)):
+        shutil.rmtree(folder); shards(folder, x, names)
+        clean_stream(folder, tmp_path/'out', **how)
+        assert all_labels(tmp_path/'out').given.tolist()==names.tolist()
+    clf = KNetClassifier(k_max=21, epochs=3, device='cpu').fit_stream(folder, most=600)
+    for _ in range(2): assert rate_part(open_stream(folder)[0], clf, tmp_path/'one.parquet')['rows']==300 # without a key
+
+def test_results_stay_away_from_data_and_files_of_others(tmp_path):
+    x,y = points()
+    folder = shards(tmp_path/'labels', x, y)
+    for source in (folder,pds.dataset(folder),f'file://{folder}',open_stream(folder)): # its own labels/ would be the data
+        for out in (folder/'out',tmp_path):
+            with pytest.raises(ValueError, match='within the data'): clean_stream(source, out, **how)
+    mine = tmp_path/'mine'
+    (mine/'labels').mkdir(parents=True)
+    for name in ('stream.json','issues.csv','labels/half.parquet'):
+        (mine/name).write_text('{"mine": 1}')
+        with pytest.raises(ValueError, match=f'{name} is of something else'): clean_stream(folder, mine, **how)
+        assert (mine/name).read_text()=='{"mine": 1}' and len(list(mine.iterdir()))<=2
+        (mine/name).unlink()
+    clean_stream(folder, mine, **how)
+    clean_stream(folder/'00.parquet', tmp_path/'by its side', **how)
+
+def test_rows_have_the_order_of_the_table(tmp_path):
+    "Of a dataset its own; of a folder that of knet-clean, which reads a/ before a-b/"
+    x,y = points(60)
+    folder = tmp_path/'s'; folder.mkdir()
+    (shards(folder/'a', x[:30], y[:30], 2)/'00.parquet').rename(folder/'a/train 0.PARQUET')
+    shards(folder/'a-b', x[30:], y[30:], 2)
+    files = [folder/'a-b/00.parquet',folder/'a/train 0.PARQUET',folder/'a/01.parquet']
+    read = lambda source: np.concatenate([b for p in open_stream(source) for b,_ in p.blocks()])
+    for ds in (pds.dataset(files),pds.dataset([pds.dataset(f) for f in files])):
+        assert read(ds).tolist()==ds.to_table()['v'].to_pylist()
+    whole = knet_clean(folder, tmp_path/'whole', k_max=5, device='cpu', quiet=True).sort_values('row')
+    knet_clean(folder, tmp_path/'out', k_max=5, device='cpu', quiet=True, stream=True)
+    assert all_labels(tmp_path/'out').given.tolist()==whole.given.tolist()
+    shutil.copy(files[0], folder/'a/test 0.parquet')
+    assert len(read(folder))==len(read(f'file://{folder}'))==60
+
+def test_files_that_do_not_go_together(tmp_path):
+    x = np.ones((2,1), np.float32)
+    def write(*labels, names=()):
+        for i,l in enumerate(labels):
+            meta = [dict(info=dict(features=dict(label=dict(names=o)))) for o in names[i:i+1]]
+            t = pa.table(dict(v=vectors(x), label=l) if l is not None else dict(v=vectors(x)))
+            pq.write_table(t.replace_schema_metadata({'huggingface':json.dumps(meta[0])} if meta else None), tmp_path/f'{i}.parquet')
+        return open_stream(tmp_path)
+    with pytest.raises(ValueError, match='00001-1 has no columns .label.'): write([0,1], None)
+    for other in ([0.,1.],[True,False]):
+        with pytest.raises(ValueError, match='00001-1: labels in column .label. are .*, but int64'): write([0,1], other)
+    assert draw_sample(write([0,1], ['0','1']), 9).classes==['0','1']
+    parts = write([0,1], [0,1], names=(['a','b'],['b','a'])) # each file has names of its own
+    assert [o for p in parts for _,y in p.blocks() for o in y]==['a','b','b','a']
+
+def test_features_that_are_none(tmp_path):
+    t = pa.table(dict(v=vectors(np.ones((2,2), np.float32)), a=[1.,2.], b=[3.,4.], label=[0,1]))
+    for named in (dict(features='v,a'),dict(features='a,v'),dict(features='*'),dict(features='a,label'),dict(embedding='label')):
+        with pytest.raises(ValueError, match='taken alone|cannot be a feature'): open_stream(t.to_batches(), **named)
+    for named in (['v'],['a','b']): assert open_stream(t.to_batches(), features=','.join(named))[0].columns==named
+
+def test_names_that_a_csv_would_change(tmp_path):
+    x,y = points()
+    names = np.array(['NA','01','=1+1'], object)[np.unique(y, return_inverse=True)[1]]
+    found = clean_stream((x,names), tmp_path/'out', **how)
+    assert names_from_csv(pd.read_csv(tmp_path/'out/issues.csv').given).tolist()==found.given.tolist()==names[found.row].tolist()
+
+@pytest.mark.parametrize('kind', [bool,float,np.uint8])
+def test_arrays_of_labels_of_other_kinds(tmp_path, kind):
+    x,y = points()
+    y = (y=='ant').astype(kind)
+    clean_stream((x,y), tmp_path/'out', **how)
+    assert all_labels(tmp_path/'out').given.tolist()==[str(o) for o in y.tolist()]
+    assert json.loads((tmp_path/'out/stream.json').read_text())['classes']==np.unique(y).tolist()
+
+def test_some_of_the_parts_and_a_numpy_seed():
+    x,y = points(900)
+    parts = [p for i in (0,1,2) for p in open_stream((x[300*i:][:300],y[300*i:][:300]))]
+    for i,p in enumerate(parts): p.start = 300*i
+    for p in parts: p.source = x,y
+    s = draw_sample(parts[1:], 50)
+    assert min(s.rows)>=300 and np.array_equal(s.x, x[s.rows])
+    a,b = [KNetClassifier(k_max=5, epochs=1, device='cpu', random_state=o).fit_stream((x,y), most=100) for o in (5,np.int64(5))]
+    assert a.label_issues_.given.tolist()==b.label_issues_.given.tolist()
 
 def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
     "Two workers, one of which is killed while it rates: the files are those of one machine; and so are features of images"
