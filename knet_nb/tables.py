@@ -333,7 +333,7 @@ def _choose(kinds, label, features, embedding, image, path, text=None):
     pick_column(image, [], columns, 'image', path) # is there such a one?
     pics = image if image is not None or len(images)!=1 else images[0]
     if text: return 'texts',[pick_column(text, [], columns, 'text', path)],pics
-    if features: return 'named',match_columns(features, columns, path),pics
+    if features: return 'named',match_columns(features, [c for c in columns if c!=label], path),pics # never the label
     if image is not None and len(vectors)>1: vectors = [] # then it is the image that is meant
     vector = pick_column(embedding, vectors, columns, 'embedding', path)
     if vector is not None: return 'vectors',[vector],pics
