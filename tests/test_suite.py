@@ -86,7 +86,7 @@ def test_merging_keeps_what_is_there(whole, tmp_path):
     ('--suite paper --dry-run --budget two','a duration is'), ('--suite paper --dry-run --engine rayy',"got 'rayy'"), ('--suite paper --engine ray','needs Ray'), ('--suite paper --only cifar','the words are cifar10, ')])
 def test_options_that_cannot_be_meant(whole, tmp_path, capsys, monkeypatch, args, says):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr('knet_nb.study.suite.find_spec', lambda name: None)
+    monkeypatch.setattr('knet_nb.commands.find_spec', lambda name: None)
     (tmp_path/'a').mkdir(); save_rows(whole, 'a/results.parquet')
     with pytest.raises(SystemExit) as e: main(args.split())
     err = capsys.readouterr().err
