@@ -93,10 +93,15 @@ def page(lab):
 
 def run_all(page):
     "Run the notebook once its kernel answers"
+    from playwright.sync_api import Error
     page.wait_for_function("window.jupyterapp && document.querySelectorAll('.jp-Notebook .jp-CodeCell').length==4", timeout=60_000)
     kernel = 'window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel'
-    page.wait_for_function(f"{kernel}?.connectionStatus=='connected' && {kernel}.status=='idle'", timeout=60_000)
-    page.evaluate(f"async () => {{ await {kernel}.requestKernelInfo(); void window.jupyterapp.commands.execute('notebook:run-all-cells') }}")
+    for last in (False,False,True): # a kernel that is connected to anew while it is asked never answers
+        page.wait_for_function(f"{kernel}?.connectionStatus=='connected' && {kernel}.status=='idle'", timeout=60_000)
+        try: page.evaluate(f"async () => {{ await {kernel}.requestKernelInfo() }}"); break
+        except Error:
+            if last: raise
+    page.evaluate("() => { void window.jupyterapp.commands.execute('notebook:run-all-cells') }")
     page.wait_for_function("document.querySelectorAll('.knet-cleaner').length==1 && document.querySelectorAll('.knet-explorer img').length==2", timeout=60_000)
 
 def shot(page, name, what=None):
