@@ -17,9 +17,9 @@ from pyarrow import fs as pfs
 from .files import atomic_path,checksum,key_of
 from .messages import counted,look_wrong,some_of
 from .commands import check_engine,ray_cluster,ray_map
-from .tables import arrow_vectors,column_kinds,csv_names,label_columns,match_columns,parquet_classes,pick_column
+from .tables import arrow_vectors,choose_columns,column_kinds,csv_names,parquet_classes,pick_label
 from .data import parquet_files,split_parts
-from .classifier import KNetClassifier,issue_cols,worth_taking
+from .classifier import KNetClassifier,chance_words,issue_cols,worth_taking
 
 # %% ../nbs/08ab_streams.ipynb #8ab0000a
 block_rows = 65536 # of a block
@@ -180,21 +180,11 @@ def _dataset(source):
 def _columns(t, label, embedding, features, where):
     "Names of the column of labels, and of those of features"
     kinds = column_kinds(t)
-    known = [c for c in kinds if c.lower() in label_columns and kinds[c]!='vector']
-    label = pick_column(label, known, list(kinds), 'label', where)
-    if label is None:
-        raise ValueError(f"{where}: which column is the label? Name it with label= (--label); there are {some_of(list(kinds), 12)}")
-    if features and embedding: raise ValueError(f"give features= or embedding=, not both: got {features!r} and {embedding!r}")
-    if features: return label,_check_features(match_columns(features, list(kinds), where), label, kinds, where)
-    vector = pick_column(embedding, [c for c in kinds if kinds[c]=='vector' and c!=label], list(kinds), 'embedding', where)
-    if vector is None: raise ValueError(f"{where} has no column of vectors: name numeric columns with features= (--features)")
-    return label,_check_features([vector], label, kinds, where)
-
-def _check_features(columns, label, kinds, where):
-    "Raises `ValueError` where the label is among them, and where others go with a column of vectors"
-    if label in columns: raise ValueError(f"{where}: the label {label!r} cannot be a feature: name others with features= (--features)")
+    label = pick_label(t, kinds, label, where)
+    how,columns,_ = choose_columns(kinds, label, features, embedding, None, where)
+    if how not in ('named','vectors'): raise ValueError(f"{where} has no column of vectors: name numeric columns with features= (--features)")
     odd = first(c for c in columns if kinds[c]=='vector')
-    if len(columns)==1 or odd is None: return columns
+    if len(columns)==1 or odd is None: return label,columns
     raise ValueError(f"{where}: {odd!r} has vectors, which are taken alone: name it with embedding= (--embedding), or numbers")
 
 # %% ../nbs/08ab_streams.ipynb #8ab00014
@@ -337,7 +327,7 @@ def clean_stream(
         warnings.filterwarnings('ignore', 'neighbours agree with') # it is said below
         clf = KNetClassifier(**dict(random_state=0)|kwargs).fit_stream(parts, most=most)
     key,why = _key(clf, parts),worth_taking(clf.label_issues_)
-    if clf.by_chance_: why = 'neighbours agree with the labels no more than by chance: the features do not tell the classes apart'
+    if clf.by_chance_: why = chance_words(clf.agreement_[clf.space_], clf.chance_)
     say(f"kNet is fitted: k={clf.k_}, {len(clf.classes_):,} classes")
     if why: say(f"{why[:1].upper()+why[1:]}. Take flags as hints")
     seen = _rate_all(parts, clf, out/'labels', key, engine, address, say)

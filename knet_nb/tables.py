@@ -6,9 +6,9 @@ Docs: https://knet-nb.github.io/knet_nb/tables.html.md"""
 
 # %% auto #0
 __all__ = ['label_columns', 'reading', 'open_table', 'csv_names', 'csv_paths', 'names_from_csv', 'formula_cells', 'column_of',
-           'column_kinds', 'pick_column', 'parquet_classes', 'schema_meta', 'fractions', 'label_hint', 'number_classes',
-           'match_columns', 'numeric_columns', 'vector_column', 'arrow_vectors', 'Columns', 'read_columns',
-           'table_labels', 'table_texts', 'table_features', 'check_inside', 'image_files']
+           'column_kinds', 'pick_column', 'parquet_classes', 'schema_meta', 'fractions', 'label_hint', 'pick_label',
+           'number_classes', 'match_columns', 'numeric_columns', 'vector_column', 'arrow_vectors', 'choose_columns',
+           'Columns', 'read_columns', 'table_labels', 'table_texts', 'table_features', 'check_inside', 'image_files']
 
 # %% ../nbs/00f_tables.ipynb #0f000004
 import fnmatch,json,os,re
@@ -203,7 +203,13 @@ def label_hint(
     also = f"; there {'is' if len(rest)==1 else 'are'} also {some_of(rest)}" if rest else ''
     return f"it could be {some_of([f'{c} ({n:,} values)' for c,n in could.items()], 8)}{also}"
 
-def _pick_label(t, kinds, label, path):
+def pick_label(
+    t, # A table
+    kinds:dict, # Of `column_kinds`
+    label:str, # The column that was asked for, or None
+    path, # For errors
+)->str:
+    "The column of labels. Raises `ValueError` saying which columns could be meant"
     known = [c for c in kinds if str(c).lower() in label_columns and kinds[c]!='vector']
     label = pick_column(label, known, list(kinds), 'label', path)
     if label is not None: return label
@@ -322,8 +328,18 @@ def arrow_vectors(
         return flat.astype(np.float32, copy=False).reshape(-1, lengths[0])
 
 # %% ../nbs/00f_tables.ipynb #6c49f2b8
-def _choose(kinds, label, features, embedding, image, path, text=None):
-    "What the features are (named, vectors, texts, images or numbers), their columns, and that of images, for thumbnails"
+def choose_columns(
+    kinds:dict, # Of `column_kinds`
+    label:str, # Column of labels, which is never a feature
+    features:str, # Numeric columns, by name or pattern; this and the next two as asked for, or None
+    embedding:str, # Column of vectors
+    image:str, # Column of images
+    path, # For errors
+    text:str=None, # Column of texts
+)->tuple: # 'named', 'vectors', 'texts', 'images' or 'numbers'; their columns; the column of images, for thumbnails
+    "What the features are. Raises `ValueError` for columns that are not there, or do not go together"
+    if label in (embedding,text,*(features or '').split(',')):
+        raise ValueError(f"{path}: the label {label!r} cannot be a feature: name another column")
     given = {k:v for k,v in dict(features=features, embedding=embedding, text=text).items() if v}
     if len(given)>1:
         names = ' or '.join(f'{k}= (--{k})' for k in given)
@@ -333,7 +349,7 @@ def _choose(kinds, label, features, embedding, image, path, text=None):
     pick_column(image, [], columns, 'image', path) # is there such a one?
     pics = image if image is not None or len(images)!=1 else images[0]
     if text: return 'texts',[pick_column(text, [], columns, 'text', path)],pics
-    if features: return 'named',match_columns(features, [c for c in columns if c!=label], path),pics # never the label
+    if features: return 'named',match_columns(features, [c for c in columns if c!=label], path),pics
     if image is not None and len(vectors)>1: vectors = [] # then it is the image that is meant
     vector = pick_column(embedding, vectors, columns, 'embedding', path)
     if vector is not None: return 'vectors',[vector],pics
@@ -388,8 +404,8 @@ def read_columns(
     t = open_table(path, shards)
     if not len(t): raise ValueError(f"{path} has no rows")
     kinds = column_kinds(t)
-    label = _pick_label(t, kinds, label, path)
-    c = Columns(path, t, kinds, label, *_choose(kinds, label, features, embedding, image, path, text), shards=list(shards))
+    label = pick_label(t, kinds, label, path)
+    c = Columns(path, t, kinds, label, *choose_columns(kinds, label, features, embedding, image, path, text), shards=list(shards))
     if labels_only and c.how!='images': c.how,c.features = 'none',[]
     elif c.how=='numbers': _all_numbers(c)
     else:

@@ -27,7 +27,7 @@ from ..training import ResumableFit,SayEpochs,quiet
 from ..backbones import backbones,get_recipe,make_backbone,mlp,preliminary_learner
 from ..neighbors import largest_k
 from ..knet import KNet
-from ..classifier import KNetClassifier,issue_cols,worth_taking
+from ..classifier import KNetClassifier,chance_words,issue_cols,worth_taking
 from ..streams import clean_stream,forget_stream,open_stream
 from ..deploy import DeployedKNet,deploy_extractor,feature_net
 from .samples import Samples,are_photos,check_data,fix_labels,fixed_codes,fixes,mark_column,read_samples,train_shards
@@ -431,10 +431,9 @@ def deployed(self:Cleaning)->DeployedKNet:
 def doubt(self:Cleaning)->str: # Why the suggestions are not to be taken, as a sentence without its end; empty if they are
     "What speaks against mending labels without a look"
     r = self.rating
-    if r['by_chance']:
-        return (f"Neighbours agree with {r['agreement'][r['space']]:.0%} of the labels, and {r['chance']:.0%} would by chance: "
-                "the features do not tell the classes apart")
-    if why := worth_taking(self.issues()): return why[:1].upper()+why[1:]
+    if r['by_chance']: why = chance_words(r['agreement'][r['space']], r['chance'])
+    else: why = worth_taking(self.issues())
+    if why: return why[:1].upper()+why[1:]
     if self.trained and self.rating['is_issue'].any():
         return "The network has learnt these labels, wrong ones too: how far its suggestions can be trusted is not known"
     return ''
