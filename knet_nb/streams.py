@@ -182,7 +182,8 @@ def _columns(t, label, embedding, features, where):
     kinds = column_kinds(t)
     label = pick_label(t, kinds, label, where)
     how,columns,_ = choose_columns(kinds, label, features, embedding, None, where)
-    if how not in ('named','vectors'): raise ValueError(f"{where} has no column of vectors: name numeric columns with features= (--features)")
+    if how not in ('named','vectors'):
+        raise ValueError(f"{where} has no column of vectors: name numeric columns with features= (--features)")
     odd = first(c for c in columns if kinds[c]=='vector')
     if len(columns)==1 or odd is None: return label,columns
     raise ValueError(f"{where}: {odd!r} has vectors, which are taken alone: name it with embedding= (--embedding), or numbers")
