@@ -86,14 +86,17 @@ class TensorItems:
     def c(self): return len(self.vocab)
 
 # %% ../nbs/00h_loaders.ipynb #1f93ab64
+def _rows(x, i): # much faster for numbers of rows than x[i]
+    return x.index_select(0, i) if isinstance(i, Tensor) and i.dtype==torch.int64 and i.ndim else x[i]
+
 @patch
 def __getitem__(self:TensorItems,
     i:Tensor, # (b,) row numbers
 )->tuple: # The batch, of one or two tensors
     "A batch; labels are categories"
-    xb = self.xtype(self.x[i])
+    xb = self.xtype(_rows(self.x, i))
     if self.y is None: return (xb,)
-    yb = self.y[i]
+    yb = _rows(self.y, i)
     return xb,TensorCategory(yb) if self.vocab is not None and yb.ndim<2 else yb
 
 @patch

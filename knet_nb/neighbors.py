@@ -37,7 +37,7 @@ def _read(x, i=0, j=None):
 
 def _take(x, rows):
     "Rows of a tensor or an array, a copy"
-    return x[torch.as_tensor(rows, device=x.device)] if isinstance(x, Tensor) else x[np.asarray(rows)]
+    return x.index_select(0, torch.as_tensor(rows, device=x.device)) if isinstance(x, Tensor) else x[np.asarray(rows)]
 
 # %% ../nbs/04_neighbors.ipynb #44404e8e
 def _scan(x, name, metric, rows):
@@ -131,11 +131,11 @@ def _merge(dists, ids, new_d, new_i, first):
 # %% ../nbs/04_neighbors.ipynb #d87ff245
 def _distances(base, q, ids, frame):
     "Distances (m, K) in the frame, from float64 differences of the rows `q` (m, d) and the base's rows `ids` (m, K)"
-    diff = frame.rows(_take(base, ids.flatten()), center=False).view(*ids.shape, -1).sub_(q[:,None])
-    dist = (diff*diff).sum(-1).sqrt_()
+    b = frame.rows(_take(base, ids.flatten()), center=False).view(*ids.shape, -1)
+    dist = torch.cdist(q[:,None], b, compute_mode='donot_use_mm_for_euclid_dist')[:,0]
     small = dist<1e-140
     if small.any():
-        diff = diff[small]
+        diff = b[small]-q[small.nonzero()[:,0]]
         top = diff.abs().amax(1)
         dist[small] = top*(diff/top[:,None]).nan_to_num_().norm(dim=1) # equal rows: 0/0
     return dist
@@ -399,8 +399,8 @@ def vote_targets(
     nl = neighbor_labels
     if check: nl = _check_votes(nl, n_classes); k = _check_row_ks(k, *nl.shape)
     b,k_max = nl.shape
-    if isinstance(k, Tensor): k = k.to(nl.device)[:,None]
-    voting = (torch.arange(k_max, device=nl.device)<k).float().expand(b, k_max)
+    if isinstance(k, Tensor): k = k.to(nl.device)[:,None].float()
+    voting = (k-torch.arange(k_max, device=nl.device)).clamp(0, 1).float().expand(b, k_max) # 1 for the first k
     if weights is not None: voting = voting*weights; k = voting.sum(1, keepdim=True)
     return torch.zeros(b, n_classes, device=nl.device).scatter_add_(1, nl.long(), voting)/k
 
