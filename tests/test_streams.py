@@ -6,6 +6,7 @@ from PIL import Image
 from knet_nb.classifier import KNetClassifier
 from knet_nb.clean.command import knet_clean,main
 from knet_nb.features import image_features
+from knet_nb.neighbors import nearest
 from knet_nb.streams import clean_stream,draw_sample,open_stream,rate_part
 from knet_nb.tables import names_from_csv
 import knet_nb.features as features,knet_nb.streams as streams,knet_nb.clean.command as command
@@ -219,8 +220,25 @@ def test_some_of_the_parts_and_a_numpy_seed():
     a,b = [KNetClassifier(k_max=5, epochs=1, device='cpu', random_state=o).fit_stream((x,y), most=100) for o in (5,np.int64(5))]
     assert a.label_issues_.given.tolist()==b.label_issues_.given.tolist()
 
+@pytest.mark.parametrize('metric', ('euclidean','cosine'))
+def test_neighbours_among_all_rows(tmp_path, monkeypatch, metric):
+    "However the rows are cut, with equal rows and near ties, they are those of one search"
+    monkeypatch.setattr(streams, 'block_rows', 64)
+    x,y = points(500)
+    x[100:140],x[300] = x[:40],x[301]*np.float32(1+1e-6)
+    folder = shards(tmp_path/'s', x, y, 7)
+    own = torch.arange(0, 500, 7)
+    d,ids = streams.nearest_stream(folder, x[own], 90, metric, rows=own)
+    true_d,_ = nearest(torch.as_tensor(x).double(), k=90, metric=metric, rows=own)
+    assert torch.equal(d, true_d.float()) and not (ids==own[:,None]).any() and all(len(set(o))==90 for o in ids.tolist())
+    there = torch.cdist(torch.as_tensor(x[own]).double()[:,None], torch.as_tensor(x).double()[ids])[:,0]
+    if metric=='euclidean': assert torch.allclose(there.float(), d, atol=1e-5)
+    with pytest.raises(ValueError, match='8 features per row, queries have 3'): streams.nearest_stream(folder, x[:2,:3], 3)
+    with pytest.raises(ValueError, match='500'): streams.nearest_stream(folder, x[:2], 501)
+    with pytest.raises(ValueError, match='rows'): streams.nearest_stream(folder, x[:2], 5, rows=[1,500])
+
 def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
-    "Two workers, one of which is killed while it rates: the files are those of one machine; and so are features of images"
+    "Two workers, one of which is killed while it rates: the files are those of one machine; and so are features of images, and neighbours"
     ray = pytest.importorskip('ray')
     monkeypatch.setenv('RAY_worker_niceness', '0') # its workers are nicer than other work, and would wait for it
     monkeypatch.setenv('RAY_raylet_start_wait_time_s', '120')
@@ -248,8 +266,9 @@ def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
         clean_stream(folder, tmp_path/'two', engine='ray', **how)
         thread.join()
         alike = [image_features(pictures, 'lite:lite0', tmp_path, cache=False, device='cpu', **on) for on in ({},dict(engine='ray'))]
+        near = [streams.nearest_stream(folder, x[:50], 1500, **on) for on in ({},dict(engine='ray'))] # more than a part has
     finally: ray.shutdown()
-    assert torch.equal(*alike)
+    assert torch.equal(*alike) and all(map(torch.equal, *near))
     pids = {int(f.suffix[1:]) for f in alive.iterdir()}-{os.getpid()}
     assert killed and killed[0] in pids and len(pids)>=2
     pd.testing.assert_frame_equal(all_labels(tmp_path/'two'), all_labels(tmp_path/'one'))
