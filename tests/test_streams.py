@@ -284,7 +284,8 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     knet_clean('s', 'whole', k_max=21, device='cpu', quiet=True, fix='keep')
     a,b = pd.read_csv('whole/issues.csv').set_index('row').is_issue,all_labels(Path('out')).set_index('row').is_issue
     assert (a.sort_index()==b).mean()>.97 # fitted to the same rows
-    for args,words in (('--stream --fix drop','does not go with fix='), ('--engine ray','here is neither'), ('--stream --engine spark',"'local' or 'ray'")):
+    for args,words in (('--stream --fix drop','does not go with fix='), ('--stream --no-flip','no_flip= is for images'),
+                       ('--engine ray','here is neither'), ('--stream --engine spark',"'local' or 'ray'")):
         with pytest.raises(SystemExit) as e: main(['s','--out','no',*args.split()])
         assert e.value.code and words in str(capsys.readouterr())
     assert not Path('no').exists()

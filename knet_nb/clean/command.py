@@ -145,6 +145,10 @@ class CleanOptions:
         asked = [n for n in ('text','image','apply','to') if getattr(self, n)]
         return asked+['fix']*(self.fix in ('suggest','drop'))
     @property
+    def of_images(self): # options that were given, and have no meaning for vectors
+        names = 'size','skip_broken','allow_outside','backbone','weights','recipe','epochs','no_flip','thumbs'
+        return [n for n in names if getattr(self, n)!=getattr(CleanOptions, n)]
+    @property
     def how(self): return 'link' if self.link else 'move' if self.move else 'copy' # files get to the folder
     @property
     def full_recipe(self): # more than 100 steps, and few images would be learned by heart, mistakes too
@@ -171,6 +175,8 @@ clean_checks = [ # field, (its value, options) -> does it hold?, words
     ('move', lambda v,c: not (v and c.link), "files are linked or moved, not both: give one of link and move"),
     ('to', lambda v,c: v or c.how=='copy', "{c.how}= (--{c.how}) needs to= (--to): the new folder"),
     ('stream', lambda v,c: not (v and c.at_once), "stream= (--stream) does not go with {c.at_once[0]}= (--{c.at_once[0]})"),
+    ('stream', lambda v,c: not (v and c.of_images),
+     "stream= (--stream) reads vectors, and {c.of_images[0]}= is for images: leave it out"),
     ('engine', lambda v,c: check_engine(v), ''), # has words of its own
     one_of('metric', ['auto','euclidean','cosine']),
     ('k_max', lambda v,c: v>=1, "k_max must be at least 1, got {}"),
