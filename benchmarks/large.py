@@ -3,12 +3,13 @@
     OMP_NUM_THREADS=2 python benchmarks/large.py                    # 10,000, 100,000 and 1,000,000 rows
     OMP_NUM_THREADS=2 python benchmarks/large.py 10000 --search exact
     OMP_NUM_THREADS=2 python benchmarks/large.py 200000 --classes 10000
+    OMP_NUM_THREADS=2 python benchmarks/large.py 1000000 --features 768
     OMP_NUM_THREADS=2 python benchmarks/large.py 1000000 10000000 --stream
 
-Each size runs in a process of its own. The features are 64 float32 numbers a row in a file mapped into memory: ten classes of
+Each size runs in a process of its own. The features are 64 float32 numbers a row (or as many as --features says) in a file mapped into memory: ten classes of
 30 clusters each, of uneven size, each cluster in a 12-dimensional subspace, plus a little noise in all directions; with more
 than 300 classes a cluster each. 30 % of the labels are drawn anew. The memory is what the process holds at most of its own
-beyond what it held before the fit; pages of the mapped file, the data, do not count. Rows of a size, number of classes and
+beyond what it held before the fit; pages of the mapped file, the data, do not count. Rows of a size, width, number of classes and
 search that have been run before are replaced in results/large/results.csv. With --stream the rows lie in parquet files of 250,000, which
 `clean_stream` reads and rates in blocks (stream.csv).
 Linux only."""
@@ -22,9 +23,9 @@ from knet_nb.study.results import environment
 from common import Peak,clock,read_rows,results_folder,rows_like,write_rows
 
 out = results_folder('large')/'results.csv'
-d,noise = 64,.3
+noise = .3
 
-def make(n, n_classes, path):
+def make(n, d, n_classes, path):
     "Features in a file, clean labels"
     g,n_clusters = np.random.default_rng(0),max(300, n_classes)
     centers = .5*g.normal(size=(n_classes,d))[np.arange(n_clusters)%n_classes]+.5*g.normal(size=(n_clusters,d)) # a class, and a place in it
@@ -37,10 +38,10 @@ def make(n, n_classes, path):
     x.flush()
     return cluster%n_classes
 
-def one(n, n_classes, search):
+def one(n, d, n_classes, search):
     "One size: a row of results"
     with tempfile.TemporaryDirectory() as tmp:
-        clean = make(n, n_classes, f'{tmp}/x.npy')
+        clean = make(n, d, n_classes, f'{tmp}/x.npy')
         g = np.random.default_rng(1)
         y = np.where(g.random(n)<noise, g.integers(0, n_classes, n), clean)
         x = np.load(f'{tmp}/x.npy', mmap_mode='r')
@@ -58,13 +59,13 @@ def to_shards(x, y, folder, rows=250_000):
     "Parquet files of vectors and labels"
     folder.mkdir()
     for i in range(0, len(x), rows):
-        v = pa.FixedSizeListArray.from_arrays(np.asarray(x[i:i+rows]).ravel(), d)
+        v = pa.FixedSizeListArray.from_arrays(np.asarray(x[i:i+rows]).ravel(), x.shape[1])
         pq.write_table(pa.table(dict(v=v, label=y[i:i+rows])), folder/f'{i//rows:04}.parquet', compression='none')
 
-def one_stream(n, n_classes):
+def one_stream(n, d, n_classes):
     "One size, read from files: a row of results"
     with tempfile.TemporaryDirectory() as tmp:
-        clean,tmp = make(n, n_classes, f'{tmp}/x.npy'),Path(tmp)
+        clean,tmp = make(n, d, n_classes, f'{tmp}/x.npy'),Path(tmp)
         g = np.random.default_rng(1)
         y = np.where(g.random(n)<noise, g.integers(0, n_classes, n), clean).astype(np.int32)
         x = np.load(tmp/'x.npy', mmap_mode='r')
@@ -89,17 +90,18 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     p.add_argument('n', type=int, nargs='*', default=[10_000,100_000,1_000_000], help='rows')
     p.add_argument('--classes', type=int, default=10)
+    p.add_argument('--features', type=int, default=64, help='numbers of a row')
     p.add_argument('--search', default='auto', choices=['auto','exact','ivf'])
     p.add_argument('--stream', action='store_true', help='read parquet files in blocks')
     p.add_argument('--here', action='store_true', help='run in this process and print JSON')
     a = p.parse_args()
-    if a.here: return print(json.dumps(one_stream(a.n[0], a.classes) if a.stream else one(a.n[0], a.classes, a.search), default=float))
+    if a.here: return print(json.dumps(one_stream(a.n[0], a.features, a.classes) if a.stream else one(a.n[0], a.features, a.classes, a.search), default=float))
     path,same = (out.with_name('stream.csv'),{}) if a.stream else (out,dict(search=a.search))
     for n in a.n:
-        command = [sys.executable, __file__, str(n), '--classes', str(a.classes), '--search', a.search, '--here', *['--stream']*a.stream]
+        command = [sys.executable, __file__, str(n), '--features', str(a.features), '--classes', str(a.classes), '--search', a.search, '--here', *['--stream']*a.stream]
         run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         row,old = pd.DataFrame([json.loads(run.stdout.splitlines()[-1])]),read_rows(path)
-        write_rows(pd.concat([old[~rows_like(old, n=n, classes=a.classes, **same)], row]).sort_values(['classes','n']), path)
+        write_rows(pd.concat([old[~rows_like(old, n=n, d=a.features, classes=a.classes, **same)], row]).sort_values(['classes','d','n']), path)
         print(row.drop(columns=['hardware','versions','commit']).round(3).to_string(index=False), flush=True)
 
 if __name__=='__main__': main()

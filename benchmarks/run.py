@@ -103,6 +103,49 @@ def predict(s):
     for name,t,goal in (('faiss flat',a,700),('KNeighborsClassifier of scikit-learn',b,600),('faiss HNSW, ef 64',c,120)):
         yield dict(what=f'10,000 predictions, {s.n:,} x 64 training samples, k = 51', against=name, ours=o, theirs=t, ratio=t/o, goal=goal)
 
+def growth(s):
+    "A thousand answers at k = 51, 64 features, of ever more training samples: what is searched grows, kNet does not"
+    import faiss
+    few = s.times==1
+    x,y,_ = clusters(21_000 if few else 1_001_000, 64)
+    new = x[-1000:]
+    net = fit_knet(x[:10_000], y[:10_000], 10, epochs=5, device='cpu')
+    for n in (2000,20_000) if few else (10_000,31_623,100_000,316_228,1_000_000):
+        index = faiss.IndexFlatL2(64); index.add(x[:n].numpy())
+        vote = lambda: F.one_hot(y[torch.as_tensor(index.search(new.numpy(), 51)[1])], 10).sum(1).argmax(1)
+        assert (net.predict(new, 51)==vote()).float().mean()>.8, 'another vote'
+        o,t = medians(min(s.times, 3), lambda: net.predict(new, 51), vote)
+        yield dict(what=f'1,000 predictions, {n:,} x 64 training samples, k = 51', against='faiss flat', n=n, ours=o, theirs=t, ratio=t/o, goal=None)
+
+def large_search(s):
+    "Neighbours at recall .95 of a part of the rows: an inverted file and a graph, each tuned to that recall"
+    import faiss
+    from knet_nb.neighbors import nearest_ivf
+    from large import make
+    n,m = (20_000,2000) if s.times==1 else (300_000,40_000)
+    with tempfile.TemporaryDirectory() as t:
+        make(n, 64, 10, f'{t}/x.npy') # 300 clusters of 12 dimensions: more like what networks give
+        x = torch.as_tensor(np.load(f'{t}/x.npy'))
+    rows = torch.arange(0, n, n//m)[:m]
+    true = nearest(x, k=101, rows=rows[:500], progress=False)[1]
+    found = lambda ids: np.mean([len(np.intersect1d(a, b)) for a,b in zip(ids[:500], true.numpy())])/101
+    o,(_,ids,recall) = clock(lambda: nearest_ivf(x, k=101, rows=rows, progress=False))
+    assert recall>=.95 and found(ids.numpy())>.94, 'fewer neighbours'
+    def graph():
+        index = faiss.IndexHNSWFlat(64, 32); index.hnsw.efConstruction = 80
+        index.add(x.numpy())
+        q = x[rows].numpy()
+        for ef in (128,192,256,384,512,768):
+            index.hnsw.efSearch = ef
+            if found(index.search(q[:500], 102)[1])>=.95: break
+        return index.search(q, 102)[1]
+    t,seen = clock(graph)
+    assert found(seen)>=.95, 'the graph finds fewer neighbours'
+    e,_ = clock(lambda: nearest(x, k=101, rows=rows, progress=False))
+    what = f'{len(rows):,} of {n:,} x 64 rows, k = 101, recall .95 (inverted file)'
+    yield dict(what=what, against='faiss HNSW of that recall', ours=o, theirs=t, ratio=o/t, goal=None)
+    yield dict(what=what, against='exact search', ours=o, theirs=e, ratio=o/e, goal=None)
+
 def one_query(s):
     "A single row, one thread: seconds are per answer"
     x,y,_ = clusters(5000, 64)
@@ -211,7 +254,7 @@ def cache(s):
         again, = medians(s.times, lambda: from_parquet(t))
     yield dict(what='reading a parquet set of images again', against='the first time', ours=again, theirs=first, ratio=again/first, goal=None)
 
-parts = dict(search=search, training=training, predict=predict, query=one_query, fit=whole_fit, start=start, images=training_images, files=image_files, cache=cache)
+parts = dict(search=search, large=large_search, training=training, predict=predict, growth=growth, query=one_query, fit=whole_fit, start=start, images=training_images, files=image_files, cache=cache)
 
 @call_parse
 def main(
@@ -228,7 +271,7 @@ def main(
         if only and name not in only.split(','): continue
         for r in f(Sizes(quick)):
             met = None if r['goal'] is None else (r['ratio']>=r['goal'] if name in ('predict','images','files') else r['ratio']<=r['goal'])
-            rows.append(dict(part=name)|r|dict(met=met, quick=quick)|environment())
+            rows.append(dict(part=name, n=None)|r|dict(met=met, quick=quick)|environment())
             print({k:round(v, 4) if isinstance(v, float) else v for k,v in rows[-1].items() if k in ('what','against','ours','theirs','ratio','goal','met')}, flush=True)
         kept = old if not len(old) else old[~old.what.isin([r['what'] for r in rows])]
         write_rows(pd.concat([kept,pd.DataFrame(rows)], ignore_index=True), path) # after each part

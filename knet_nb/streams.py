@@ -18,7 +18,7 @@ from pyarrow import fs as pfs
 from .files import atomic_path,checksum,key_of
 from .messages import counted,look_wrong,some_of
 from .commands import check_engine,ray_cluster,ray_map
-from .tables import arrow_vectors,choose_columns,column_kinds,csv_names,parquet_classes,pick_label
+from .tables import arrow_vectors,choose_columns,column_kinds,csv_names,parquet_classes,pick_label,standardise
 from .data import parquet_files,split_parts
 from .checks import check_features,check_k,check_labels,check_lengths
 from .neighbors import drop_self,nearest
@@ -39,7 +39,7 @@ class Part:
     classes:list=None # Names of numbered classes, as a file's schema may have them
 
 @patch
-def blocks(self:Part): # Of (m, d) float32 vectors and (m,) labels, a Categorical
+def blocks(self:Part): # Of (m, d) vectors, float32, or float64 of columns of numbers; and (m,) labels, a Categorical
     "Its rows, a block at a time. Raises `ValueError` naming the row of what is no vector, or has no label"
     i = self.start
     for b in _batches(self):
@@ -65,14 +65,18 @@ def _array_blocks(arrays, start, end):
 # %% ../nbs/08ab_streams.ipynb #8ab0000b
 def _of_row(part, i, why): return ValueError(f"{part.name}, row {i:,} of all, counted from 0: {why}")
 
+def _is_vectors(schema, columns):
+    t = schema.field(columns[0]).type
+    return pa.types.is_list(t) or pa.types.is_large_list(t) or pa.types.is_fixed_size_list(t)
+
 def _vectors(part, batch, start):
-    "(m, d) float32 of a column of vectors, or of columns of numbers"
-    if pa.types.is_list(t := batch[part.columns[0]].type) or pa.types.is_large_list(t) or pa.types.is_fixed_size_list(t):
+    "(m, d), float32 of a column of vectors, float64 of columns of numbers"
+    if _is_vectors(batch.schema, part.columns):
         x = arrow_vectors(pa.chunked_array([col := batch[part.columns[0]]]))
         if x is not None: return x
         i,d = _odd_vector(col)
         raise _of_row(part, start+i, f"column {part.columns[0]!r} has no vector there, or one of another length than {d}, or with a gap")
-    return np.stack([batch[c].to_numpy(zero_copy_only=False).astype(np.float32) for c in part.columns], 1)
+    return np.stack([batch[c].to_numpy(zero_copy_only=False).astype(np.float64) for c in part.columns], 1) # they may be dates
 
 def _odd_vector(col):
     "The first row that has no vector as the others have, and how long those are"
@@ -111,7 +115,7 @@ def open_stream(
     source, # A parquet file, a folder of them or their address (s3://, gs://); a pyarrow dataset; (X, y), arrays or memmaps; record batches
     label:str=None, # Column of labels (default: the only one of label, labels, target, class, y)
     embedding:str=None, # Column of vectors (default: the only one)
-    features:str=None, # Or numeric columns, by name or pattern, separated by commas; their units should be alike
+    features:str=None, # Or numeric columns, by name or pattern, separated by commas
 )->list: # Of `Part`s
     "What there is to be read. Raises `FileNotFoundError` without files, `ValueError` saying which column to name"
     if _is_open(source): return source
@@ -195,7 +199,7 @@ def _columns(t, label, embedding, features, where):
 @dataclass
 class Drawn:
     "A random sample of a stream"
-    x:np.ndarray # (m, d) float32
+    x:np.ndarray # (m, d), as the blocks have them
     y:np.ndarray # (m,) class numbers
     classes:list # Their names, in order
     rows:np.ndarray # (m,) which rows they are, in order
@@ -253,16 +257,29 @@ def fit_stream(self:KNetClassifier,
     source, # As `open_stream` takes it, or what that gave
     label:str=None, # Column of labels
     embedding:str=None, # Column of vectors
-    features:str=None, # Or numeric columns
+    features:str=None, # Or numeric columns, which are standardised
     most:int=100_000, # Rows that are drawn; neighbours are looked for among them
 ):
     "Fit to a random sample of a set that is larger than memory. Sets what `fit` sets, and `n_stream_`, the rows that were read"
     parts = open_stream(source, label, embedding, features)
     seed = int(self.random_state) if isinstance(self.random_state, (int,np.integer)) else 0
     s = draw_sample(parts, most, seed)
-    self.fit(s.x, np.array(s.classes, object if isinstance(s.classes[0], str) else None)[s.y])
+    x,stats = standardise(torch.from_numpy(s.x)) if _is_table(parts[0]) else (s.x,None)
+    self.fit(x, np.array(s.classes, object if isinstance(s.classes[0], str) else None)[s.y])
     self.n_stream_,self._stream_sum = s.n,s.sum
+    if stats: self._take_over(*[o.numpy() for o in stats], parts[0].columns)
     return self
+
+def _is_table(part): # of columns in units of their own
+    return bool(part.columns) and not _is_vectors(_schemas(part)[0], part.columns)
+
+@patch
+def _take_over(self:KNetClassifier, mean, std, columns):
+    "Of standardised columns: take them as they are from now on"
+    self.mean_,self.scale_ = mean+std*self.mean_,std*self.scale_
+    net = self.knet_
+    net.columns = list(columns)
+    net.mean.copy_(torch.from_numpy(self.mean_)); net.std.copy_(torch.from_numpy(self.scale_))
 
 # %% ../nbs/08ab_streams.ipynb #8ab0001b
 def _key(clf, parts):
@@ -327,6 +344,7 @@ def clean_stream(
     out = _check_out(out, source, parts)
     n = sum(p.rows for p in parts)
     say(f"{counted(n, 'row')} in {counted(len(parts), 'part')}; {counted(min(n, most), 'row')} are drawn, of which neighbours are found")
+    if _is_table(parts[0]): say(f"{counted(len(parts[0].columns), 'column')}, standardised ({some_of(parts[0].columns, 6)})")
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'neighbours agree with') # it is said below
         clf = KNetClassifier(**dict(random_state=0)|kwargs).fit_stream(parts, most=most)

@@ -7,8 +7,9 @@ Docs: https://knet-nb.github.io/knet_nb/tables.html.md"""
 # %% auto #0
 __all__ = ['label_columns', 'reading', 'open_table', 'csv_names', 'csv_paths', 'names_from_csv', 'formula_cells', 'column_of',
            'column_kinds', 'pick_column', 'parquet_classes', 'schema_meta', 'fractions', 'label_hint', 'pick_label',
-           'number_classes', 'match_columns', 'numeric_columns', 'vector_column', 'arrow_vectors', 'choose_columns',
-           'Columns', 'read_columns', 'table_labels', 'table_texts', 'table_features', 'check_inside', 'image_files']
+           'number_classes', 'match_columns', 'numeric_columns', 'standardise', 'vector_column', 'arrow_vectors',
+           'choose_columns', 'Columns', 'read_columns', 'table_labels', 'table_texts', 'table_features', 'check_inside',
+           'image_files']
 
 # %% ../nbs/00f_tables.ipynb #0f000004
 import fnmatch,json,os,re
@@ -287,8 +288,10 @@ def numeric_columns(
                      "fill it in, or choose columns with features= (--features)")
 
 # %% ../nbs/00f_tables.ipynb #fa5930cf
-def _standardise(x):
-    "Float32 columns (n, d) of mean 0 and deviation 1, and (mean, std) in float64, which the stored model takes over"
+def standardise(
+    x:Tensor, # (n, d) float64
+)->tuple: # (n, d) float32; (mean, std), each (d,) float64, which a stored model takes over
+    "Columns of mean 0 and deviation 1; those of a constant are 0"
     mean,std = x.mean(0),x.std(0)
     least = 1e-12*x.abs().amax(0).clamp(min=1e-300) # below it there is nothing but rounding
     std = torch.where(std>least, std, torch.ones_like(std)) # a constant column says nothing
@@ -444,7 +447,7 @@ def table_features(
         if rows is None: return vector_column(column_of(t, c.features[0]), c.path),None
         return check_features(torch.tensor(rows), f'{c.path}, column {c.features[0]!r}:'),None
     df = t.select(c.features).replace_schema_metadata(None).to_pandas() if isinstance(t, pa.Table) else t[c.features]
-    return _standardise(numeric_columns(df, c.path))
+    return standardise(numeric_columns(df, c.path))
 
 # %% ../nbs/00f_tables.ipynb #0f000011
 def check_inside(

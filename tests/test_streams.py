@@ -220,6 +220,22 @@ def test_some_of_the_parts_and_a_numpy_seed():
     a,b = [KNetClassifier(k_max=5, epochs=1, device='cpu', random_state=o).fit_stream((x,y), most=100) for o in (5,np.int64(5))]
     assert a.label_issues_.given.tolist()==b.label_issues_.given.tolist()
 
+def test_columns_in_units_of_their_own(tmp_path):
+    "They are standardised, as in memory: one in seconds since 1970 does not hide the others; and rows are rated as they are"
+    x,y = points(2000)
+    junk = 1.7e9+1e6*np.random.default_rng(1).random(2000)
+    units = 10.**np.arange(8)
+    t = pa.table({**{f'x{i}':x[:,i].astype(float)*units[i] for i in range(8)}, 'when':junk, 'label':pa.array(y)})
+    m = KNetClassifier(k_max=21, random_state=0, device='cpu').fit_stream(t.to_batches(), features='x*,when')
+    raw = np.column_stack([x*units,junk])
+    z = ((raw-raw.mean(0))/raw.std(0)).astype(np.float32)
+    same = KNetClassifier(k_max=21, random_state=0, device='cpu').fit(z, y)
+    assert (m.label_issues_.is_issue.to_numpy()==same.label_issues_.is_issue.to_numpy()).mean()>.995
+    assert (m.rate_labels(raw, y).is_issue.to_numpy()==m.label_issues_.is_issue.to_numpy()).mean()>.999
+    odd = pd.DataFrame(raw, columns=[*(f'x{i}' for i in range(8)),'when'])[::-1][['when',*(f'x{i}' for i in range(8))]]
+    assert (np.array(m.knet_.classes)[m.knet_.predict(odd, m.k_)]==m.predict(raw[::-1])).mean()>.99
+    assert m.knet_.columns[-1]=='when'
+
 @pytest.mark.parametrize('metric', ('euclidean','cosine'))
 def test_neighbours_among_all_rows(tmp_path, monkeypatch, metric):
     "However the rows are cut, with equal rows and near ties, they are those of one search"

@@ -545,12 +545,12 @@ def _read(o):
 _many = 2_000_000 # rows, of which a table is read block by block
 
 def _many_rows(o, data):
-    "Are there so many rows of vectors, and is nothing asked for that needs all of them at once?"
-    if o.at_once or o.features: return False # columns are standardised, which --stream leaves to who made them
+    "Are there so many rows of vectors or named columns, and is nothing asked for that needs all of them at once?"
+    if o.at_once: return False
     files = [data] if data.suffix.lower()=='.parquet' and data.is_file() else train_shards(data)
     with suppress(OSError,pa.ArrowException): # who reads the file says what is wrong
         if sum(pq.read_metadata(f).num_rows for f in files)<=_many: return False
-        return bool(o.embedding or 'vector' in column_kinds(pq.read_schema(files[0]).empty_table()).values())
+        return bool(o.embedding or o.features or 'vector' in column_kinds(pq.read_schema(files[0]).empty_table()).values())
 
 def _clean_rows(o, out, say):
     "Parquet files of any size"
