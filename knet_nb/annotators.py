@@ -33,13 +33,13 @@ class Answers:
 # %% ../nbs/04b_annotators.ipynb #7b000009
 def _of_matrix(m):
     d = m if isinstance(m, pd.DataFrame) else pd.DataFrame(np.asarray(m, object) if isinstance(m, (list,tuple)) else np.asarray(m))
-    known = d.notna().to_numpy()
+    known = (d.notna()&d.ne('')).to_numpy()
     c,r = np.nonzero(known.T) # column by column, as the labels are
     labels = np.concatenate([d.iloc[:,j].to_numpy()[known[:,j]] for j in range(d.shape[1])]) if d.shape[1] else []
     return r,c,labels,list(d.columns)
 
 def _of_table(d, index):
-    d = d.dropna(subset='label')
+    d = d[d.label.notna()&d.label.ne('')]
     if index is not None and not pd.Index(index).is_unique:
         raise ValueError("the index of the features names rows twice: reset it, and give row numbers as sample")
     rows = d['sample'].to_numpy() if index is None else pd.Index(index).get_indexer(d['sample'])

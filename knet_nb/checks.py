@@ -190,8 +190,9 @@ def odd_classes(
         res.append(f"{', '.join(gone[:3])} is taken as a class: if it stands for a missing label, "
                    "fill in or remove such rows")
     if alike:
+        more = f"; so it is with {len(alike)-1} more" if len(alike)>1 else ''
         res.append(f"{' and '.join(map(repr, alike[0]))} are taken as {len(alike[0])} classes, "
-                   "they differ in blanks or case alone")
+                   f"they differ in blanks or case alone{more}")
     elif blank: res.append(f"the class {blank[0]} has blanks around its name")
     return res
 

@@ -19,7 +19,7 @@ from sklearn.utils import check_array,check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples,check_is_fitted,validate_data
 from .checks import (as_numpy,check_distributions,check_features,check_labels,check_lengths,
-    check_missing,dense,encode_labels,label_array)
+    check_missing,dense,encode_labels,label_array,odd_classes)
 from .neighbors import choose_k,largest_k,nearest,nearest_ivf,neighbor_labels,vote_weights,voted,with_self
 from .spaces import better_space,class_space
 from .transition import Transition,clean_probs,confusions,noise_rate,right_probs,row_blocks,transition_of
@@ -241,10 +241,17 @@ def contradictions(
 )->pd.DataFrame: # `a`, `b` and their `distance`; a < b, the nearest first
     "Pairs of samples at about the same place whose labels differ"
     d,ids,y = np.asarray(distances, np.float64),np.asarray(ids),np.asarray(labels)
-    i,j = np.nonzero(d<=.1*np.median(d[:,0]))
+    i,j = np.nonzero(d<=_same_place(d))
     a,b = i if rows is None else np.asarray(rows)[i],ids[i,j]
     pairs = pd.DataFrame(dict(a=np.minimum(a, b), b=np.maximum(a, b), distance=d[i,j]))[y[a]!=y[b]]
     return pairs.drop_duplicates(['a','b']).sort_values(['distance','a','b'], ignore_index=True)
+
+def _same_place(d):
+    "How far one and the same sample may lie from itself: less than the distance of any two samples by chance"
+    n,apart = len(d),d[d[:,0]>0]
+    ratio = np.median(apart[:,1]/apart[:,0]) if d.shape[1]>1 and len(apart) else 1
+    dims = np.log(2)/np.log(max(ratio, 1+1e-9)) # as in a space of so many dimensions
+    return min(.1, (.05/(n*np.log(2)))**(1/dims))*np.median(d[:,0])
 
 def outliers(
     distances, # (n, k) of the nearest other samples
@@ -330,6 +337,7 @@ def fit(self:KNetClassifier,
     index = next((o.index for o in (X,y) if isinstance(o, (pd.DataFrame,pd.Series))), None) # a scaler has taken that of X
     X,y = validate_data(self, _readable(X), self._present(y), ensure_min_samples=2)
     self.classes_,y = _classes_of(y)
+    for o in odd_classes(self.classes_.tolist()): warn(o)
     w,voting = vote_weights(sample_weight, X)
     known = (X,y) if voting.all() else (X[voting.numpy()],y[voting.numpy()])
     self._limit_k(len(known[0]))

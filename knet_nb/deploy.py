@@ -488,13 +488,15 @@ def save(self:DeployedKNet,
 @patch(cls_method=True)
 def load(cls:DeployedKNet,
     path, # A file from `save`
-    body:nn.Module=None, # For a network from elsewhere: a model of the same make, such as `learn.model`; it is not changed
+    body=None, # For a network from elsewhere: a model of the same make, or a Learner or Extractor that has it; it is not changed
 )->DeployedKNet: # In eval mode, on the CPU
     "Read a deployed kNet. Raises `FileNotFoundError`, or `ValueError` for a damaged or foreign file or another body"
     tensors,meta = load_tensors(path)
     kind,c = meta.get('kind', 'something else'),meta.get('config')
     if kind!='DeployedKNet': raise ValueError(f"{path} holds {kind!r}, not a deployed kNet")
     _check_config(c, path)
+    body = getattr(body, 'model', body) if not isinstance(body, nn.Module) else body
+    if body is not None and not isinstance(body, nn.Module): raise ValueError(f"body must be a network, got {type(body).__name__}")
     if body is None and not c['recipe']:
         raise ValueError(f"{path} has the weights of the network {c['network']}, which is not a network of knet_nb: "
                          "pass body=, a model of the same make (such as learn.model; its weights do not matter). "

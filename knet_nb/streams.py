@@ -20,7 +20,7 @@ from .messages import counted,look_wrong,some_of
 from .commands import check_engine,ray_cluster,ray_map
 from .tables import arrow_vectors,choose_columns,column_kinds,csv_names,parquet_classes,pick_label,standardise
 from .data import parquet_files,split_parts
-from .checks import check_features,check_k,check_labels,check_lengths
+from .checks import check_features,check_k,check_labels,check_lengths,odd_classes
 from .neighbors import drop_self,nearest
 from .classifier import KNetClassifier,chance_words,issue_cols,worth_taking
 
@@ -346,8 +346,9 @@ def clean_stream(
     say(f"{counted(n, 'row')} in {counted(len(parts), 'part')}; {counted(min(n, most), 'row')} are drawn, of which neighbours are found")
     if _is_table(parts[0]): say(f"{counted(len(parts[0].columns), 'column')}, standardised ({some_of(parts[0].columns, 6)})")
     with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'neighbours agree with') # it is said below
+        warnings.simplefilter('ignore', UserWarning) # it is said below
         clf = KNetClassifier(**dict(random_state=0)|kwargs).fit_stream(parts, most=most)
+    for o in odd_classes(clf.classes_.tolist()): say(o[:1].upper()+o[1:])
     key,why = _key(clf, parts),worth_taking(clf.label_issues_)
     if clf.by_chance_: why = chance_words(clf.agreement_[clf.space_], clf.chance_)
     say(f"kNet is fitted: k={clf.k_}, {len(clf.classes_):,} classes")

@@ -16,6 +16,7 @@ from fastai.basics import *
 from fastai.callback.channelslast import ChannelsLast
 from torch.optim.swa_utils import AveragedModel
 from .files import OutOfTime,load_tensors,save_tensors
+from .messages import counted
 from .features import fitted_share,trim_memory
 
 # %% ../nbs/01b_training.ipynb #e7a04ac3
@@ -245,8 +246,11 @@ class SayEpochs(Callback):
         every:float=15, # Seconds between two texts, at least
     ): self.say,self.every = say,every
     def before_fit(self): self._said = time.perf_counter()
+    def before_epoch(self): self._began = time.perf_counter()
     def after_epoch(self):
         now = time.perf_counter()
         if now-self._said<self.every or is_shared(self.learn) and rank_distrib(): return # one voice for all processes
         self._said = now
-        self.say(f'epoch {self.epoch+1} of {self.n_epoch}, loss {float(self.recorder.smooth_loss.value):.3f}')
+        left = round((self.n_epoch-self.epoch-1)*(now-self._began)/60)
+        more = f", {counted(left, 'minute')} left" if left else ''
+        self.say(f'epoch {self.epoch+1} of {self.n_epoch}, loss {float(self.recorder.smooth_loss.value):.3f}{more}')

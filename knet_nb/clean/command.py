@@ -369,7 +369,7 @@ def _fitted(self:Cleaning, features, labels, metric):
     o = self.options
     clf = KNetClassifier(k_max=self.k_max, metric=metric, random_state=o.seed, device=o.device)
     with warnings.catch_warnings():
-        for said in ('The number of unique classes','neighbours agree with'): warnings.filterwarnings('ignore', said)
+        warnings.simplefilter('ignore', UserWarning)
         return clf.fit(features.numpy(), labels)
 
 @patch
@@ -580,7 +580,7 @@ def knet_clean(*args, **kwargs)->pd.DataFrame: # One row a sample, the most doub
     res = c.write()
     n,pairs = int(res.is_issue.sum()),len(c.contradictions())
     say(f"{n:,} of {len(s):,} labels {look_wrong(n)} ({n/len(s):.1%})")
-    if pairs: say(f"{counted(pairs, 'contradiction')}: the same twice, under two labels. They are on top of report.html, and in {_about}")
+    if pairs: say(f"{counted(pairs, 'contradiction')}: the same twice, or nearly, under two labels. They are on top of report.html, and in {_about}")
     for name,what in result_files.items():
         if (out/name).exists(): c.say(f"{out/name}: {what or describe_cleaned(s, n, c.fix)}")
     if o.to: c.say(c.write_to(o.to, o.how))

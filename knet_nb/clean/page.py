@@ -83,8 +83,10 @@ def page_confusions(
     classes:list, # Names of the classes in their order
     most:int=12, # Pairs to show
 )->list: # [true, given, count, share], the classes as numbers
-    "Which classes were called what, the most frequent pairs first"
-    d = confused[confused['count']>=1].head(most)
+    "Which classes were called what more often than others, the most frequent pairs first"
+    even = confused.groupby('true').share.transform('sum')/max(1, len(classes)-1)
+    stands_out = (confused.share>1.5*even)|(len(classes)==2)
+    d = confused[stands_out&(confused['count']>=1)].head(most)
     codes,_ = encode_labels([*d.true,*d.given], classes)
     return [[*pair,round(n),round(s, 3)] for *pair,n,s in zip(*codes.reshape(2, -1).tolist(), d['count'], d.share)] if len(d) else []
 
@@ -156,7 +158,7 @@ def page_pictures(
 
 # %% ../../nbs/08d_page.ipynb #0d900007
 def page_pairs(
-    pairs:pd.DataFrame, # Of `contradictions`: a, b
+    pairs:pd.DataFrame, # Of `contradictions`: a, b, distance
     listed:np.ndarray, # Row numbers of the samples on the page, in its order
     what:str='image', # What is there twice
     most:int=50, # Pairs
@@ -164,9 +166,10 @@ def page_pairs(
     "Contradictions as the page has them"
     place = {int(r):i for i,r in enumerate(listed)}
     shown = [(place[a],place[b]) for a,b in zip(pairs.a.tolist(), pairs.b.tolist()) if a in place and b in place][:most]
-    note = 'One label of each pair is wrong.'
+    note = 'One label of each pair is wrong, or the features do not tell the two apart.'
     if len(shown)<len(pairs): note += f' {len(shown):,} of {counted(len(pairs), "pair")} are shown.'
-    return dict(pairs=shown, pairs_title=f"Contradictions: the same {what} under two labels ({len(pairs):,})", pairs_note=note)
+    same = f'the same {what}'+', or nearly the same,'*bool((pairs.distance>0).any())
+    return dict(pairs=shown, pairs_title=f"Contradictions: {same} under two labels ({len(pairs):,})", pairs_note=note)
 
 # %% ../../nbs/08d_page.ipynb #0d90000b
 def _is_line(name): return name.splitlines()==[name] and name.encode(errors='ignore').decode()==name

@@ -16,13 +16,14 @@ from functools import cached_property
 from fastai.basics import *
 from ..files import Stage,Stages,atomic_path,checksum,key_of
 from ..checks import seed_of
+from ..messages import can_see_bars
 from ..plots import save_plot
 from ..commands import many_experiments,options_of,run_command
 from ..data import LabeledData,dataset_names,load_data
 from ..noise import make_noise
 from ..images import pixels
 from ..features import bf16_supported,extract_features,image_features
-from ..training import ResumableFit,quiet
+from ..training import ResumableFit,SayEpochs,quiet
 from ..backbones import make_backbone,n_weights,preliminary_learner
 from ..ieg import ieg_learner,split_probe
 from ..neighbors import choose_k,nearest,neighbor_labels,votes
@@ -199,7 +200,9 @@ def network(self:Run)->Stage: # its weights by name; seconds; history: numbers o
         resume = ResumableFit(self.stages.checkpoint('preliminary', key), key=key, until=self.stages.until)
         with no_random(self.seed):
             learn = self.new_learner(self.network_targets['targets'])
-            with nullcontext() if self.progress else quiet(learn): learn.fit_recipe(cbs=resume)
+            bar = self.progress and can_see_bars()
+            told = [] if bar else [SayEpochs(self.stages.say, every=60)]
+            with nullcontext() if bar else quiet(learn): learn.fit_recipe(cbs=[resume,*told])
         history = [list(map(float, v)) for v in learn.recorder.values]
         return dict(learn.model.state_dict()),dict(seconds=resume.elapsed, history=history)
     return self.stages.get('preliminary', key, make)
