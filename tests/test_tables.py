@@ -172,6 +172,7 @@ def test_both_commands_take_the_same():
         shape = tuple((s.features if f in vectors else s.x).shape[1:])
         assert shape==d.shape==((6,) if f in vectors else (3,10,12) if f=='images.npz' else (3,64,64)), f
         if f in ('arrays.npz','x.npy','vectors.csv'): torch.testing.assert_close(s.features, torch.from_numpy(x).float())
+        assert ('Labels are those of y.npy' in s.notes)==(f=='x.npy'), f
 
 @pytest.mark.filterwarnings('ignore:.*resized to 64x64')
 def test_arrays_through_both_commands(capsys):

@@ -19,7 +19,7 @@ from ..messages import counted,reasons,shown_as,some_of
 from ..images import image_name,image_size,open_image,pixels,stack_images
 from ..tables import check_inside,column_of,formula_cells,fractions,image_files,label_hint
 from ..tables import read_columns,table_features,table_labels,table_texts
-from ..data import as_samples,class_images,folder_parts,npy_arrays,npz_arrays,parquet_files,split_parts
+from ..data import as_samples,class_images,folder_parts,npy_arrays,npy_labels,npz_arrays,parquet_files,split_parts
 
 # %% ../../nbs/08b_samples.ipynb #07349ca2
 @dataclass
@@ -291,6 +291,7 @@ def read_arrays(
     check_lengths(x, y, str(path))
     y,classes = encode_labels(y, *classes, where=str(path))
     s = Samples(path, pd.DataFrame(dict(row=range(len(y)))), y.numpy(), list(map(str, classes)), np.arange(len(y)))
+    if path.suffix.lower()=='.npy' and label is None: s.notes.append(f'Labels are those of {npy_labels(path).name}')
     if x_test is not None: s.notes.append('Only the train part was looked at')
     if x.ndim==2: s.features,s.shown,what = x,pd.DataFrame(index=range(len(y))),f'{x.shape[1]}-d vectors, as they are'
     else: s.x,s.images,what = x,pixels(x),f"learned from the images, at {x.shape[3]}x{x.shape[2]} pixels"
