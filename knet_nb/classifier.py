@@ -320,10 +320,16 @@ def _fit_rows(self:KNetClassifier, X, y, w, seed):
     hidden = None if self.width=='auto' else self.width if self.width=='paper' else int(self.width)
     how = dict(hidden=hidden, loss=self.loss, epochs=int(self.epochs), lr=float(self.lr), bs=int(bs))
     how |= dict(seed=seed, device=self.device, progress=self.progress)
-    net = fit_knet(Z, nbr_labels=nl, nbr_weights=first(nw), n_classes=len(self.classes_), **how)
-    self.mean_,self.scale_ = mean+std*net.mean.double().numpy(),std*net.std.double().numpy()
-    net.mean.copy_(torch.from_numpy(self.mean_)); net.std.copy_(torch.from_numpy(self.scale_))
+    net = self.knet_ = fit_knet(Z, nbr_labels=nl, nbr_weights=first(nw), n_classes=len(self.classes_), **how)
+    self.mean_,self.scale_ = net.mean.double().numpy(),net.std.double().numpy()
+    self._undo_scaling(mean, std)
     return net
+
+@patch
+def _undo_scaling(self:KNetClassifier, mean, std):
+    "What it was fitted to was (X-mean)/std: from now on it takes X"
+    self.mean_,self.scale_ = mean+std*self.mean_,std*self.scale_
+    self.knet_.mean.copy_(torch.from_numpy(self.mean_)); self.knet_.std.copy_(torch.from_numpy(self.scale_))
 
 # %% ../nbs/08_classifier.ipynb #b721235f
 @patch
@@ -341,7 +347,7 @@ def fit(self:KNetClassifier,
     w,voting = vote_weights(sample_weight, X)
     known = (X,y) if voting.all() else (X[voting.numpy()],y[voting.numpy()])
     self._limit_k(len(known[0]))
-    net = self.knet_ = self._fit_rows(*known, w, check_random_state(self.random_state).randint(2**31-1))
+    net = self._fit_rows(*known, w, check_random_state(self.random_state).randint(2**31-1))
     net.k,net.classes,net.columns = self.k_,self.classes_.tolist(),list(getattr(self, 'feature_names_in_', [])) or None
     w = None if w is None else _of_all(w, voting)
     self.label_issues_,self._transition,self._sizes = _rate(self._keep_probs(X), y, self.classes_, index, self.noise, w)

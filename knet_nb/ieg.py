@@ -112,7 +112,7 @@ class TwoViewDL(TensorDL):
     def __iter__(self):
         self.before_iter()
         for chunk in self.epoch_idxs().split(self.bs*self.ahead):
-            x,y = self.dataset[chunk]
+            x,y = self.dataset.batch(chunk)
             weak = self.views.weak(x)
             for w,t,s,i in zip(*[o.split(self.bs) for o in (weak, y, self.views.strong(weak), chunk)]):
                 yield *self.after_batch((w,t)),*self.after_batch((s,)),i

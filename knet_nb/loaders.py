@@ -86,17 +86,25 @@ class TensorItems:
     def c(self): return len(self.vocab)
 
 # %% ../nbs/00h_loaders.ipynb #1f93ab64
-def _rows(x, i): # much faster for numbers of rows than x[i]
-    return x.index_select(0, i) if isinstance(i, Tensor) and i.dtype==torch.int64 and i.ndim else x[i]
-
 @patch
 def __getitem__(self:TensorItems,
     i:Tensor, # (b,) row numbers
 )->tuple: # The batch, of one or two tensors
     "A batch; labels are categories"
-    xb = self.xtype(_rows(self.x, i))
+    return self._batch(lambda o: o[i])
+
+@patch
+def batch(self:TensorItems,
+    i:Tensor, # (b,) int64 row numbers of 0 or more, on the device of the samples
+)->tuple: # As `[i]` gives it
+    "The same several times faster, for a loader"
+    return self._batch(lambda o: o.index_select(0, i))
+
+@patch
+def _batch(self:TensorItems, rows):
+    xb = self.xtype(rows(self.x))
     if self.y is None: return (xb,)
-    yb = _rows(self.y, i)
+    yb = rows(self.y)
     return xb,TensorCategory(yb) if self.vocab is not None and yb.ndim<2 else yb
 
 @patch
@@ -164,7 +172,7 @@ class TensorDL(TfmdDL):
         return self._by_process(idxs) if self.world>1 and self.drop_last else idxs
     def __iter__(self):
         self.before_iter()
-        for i in self.epoch_idxs().split(self.bs): yield self.after_batch(self.dataset[i])
+        for i in self.epoch_idxs().split(self.bs): yield self.after_batch(self.dataset.batch(i))
         self.after_iter()
     def to(self, device):
         self.dataset.to(device)
@@ -206,7 +214,7 @@ def create_batches(self:TensorDL, samps):
     "Whole batches of given rows: what a `DistributedDL` asks for"
     idxs = torch.as_tensor(list(samps)).to(self.dataset.x.device)
     if self.drop_last: idxs = idxs[:len(idxs)//self.bs*self.bs]
-    for i in idxs.split(self.bs): yield self.dataset[i]
+    for i in idxs.split(self.bs): yield self.dataset.batch(i)
 
 # %% ../nbs/00h_loaders.ipynb #1ccd1409
 def channel_stats(

@@ -18,7 +18,7 @@ from pyarrow import fs as pfs
 from .files import atomic_path,checksum,key_of
 from .messages import counted,look_wrong,some_of
 from .commands import check_engine,ray_cluster,ray_map
-from .tables import arrow_vectors,choose_columns,column_kinds,csv_names,parquet_classes,pick_label,standardise
+from .tables import arrow_vectors,choose_columns,column_kinds,csv_names,is_list_type,parquet_classes,pick_label,standardise
 from .data import parquet_files,split_parts
 from .checks import check_features,check_k,check_labels,check_lengths,odd_classes
 from .neighbors import drop_self,nearest
@@ -65,14 +65,10 @@ def _array_blocks(arrays, start, end):
 # %% ../nbs/08ab_streams.ipynb #8ab0000b
 def _of_row(part, i, why): return ValueError(f"{part.name}, row {i:,} of all, counted from 0: {why}")
 
-def _is_vectors(schema, columns):
-    t = schema.field(columns[0]).type
-    return pa.types.is_list(t) or pa.types.is_large_list(t) or pa.types.is_fixed_size_list(t)
-
 def _vectors(part, batch, start):
     "(m, d), float32 of a column of vectors, float64 of columns of numbers"
-    if _is_vectors(batch.schema, part.columns):
-        x = arrow_vectors(pa.chunked_array([col := batch[part.columns[0]]]))
+    if is_list_type((col := batch[part.columns[0]]).type):
+        x = arrow_vectors(pa.chunked_array([col]))
         if x is not None: return x
         i,d = _odd_vector(col)
         raise _of_row(part, start+i, f"column {part.columns[0]!r} has no vector there, or one of another length than {d}, or with a gap")
@@ -267,19 +263,13 @@ def fit_stream(self:KNetClassifier,
     x,stats = standardise(torch.from_numpy(s.x)) if _is_table(parts[0]) else (s.x,None)
     self.fit(x, np.array(s.classes, object if isinstance(s.classes[0], str) else None)[s.y])
     self.n_stream_,self._stream_sum = s.n,s.sum
-    if stats: self._take_over(*[o.numpy() for o in stats], parts[0].columns)
+    if stats:
+        self._undo_scaling(*[o.numpy() for o in stats])
+        self.knet_.columns = list(parts[0].columns)
     return self
 
 def _is_table(part): # of columns in units of their own
-    return bool(part.columns) and not _is_vectors(_schemas(part)[0], part.columns)
-
-@patch
-def _take_over(self:KNetClassifier, mean, std, columns):
-    "Of standardised columns: take them as they are from now on"
-    self.mean_,self.scale_ = mean+std*self.mean_,std*self.scale_
-    net = self.knet_
-    net.columns = list(columns)
-    net.mean.copy_(torch.from_numpy(self.mean_)); net.std.copy_(torch.from_numpy(self.scale_))
+    return bool(part.columns) and not is_list_type(_schemas(part)[0].field(part.columns[0]).type)
 
 # %% ../nbs/08ab_streams.ipynb #8ab0001b
 def _key(clf, parts):
@@ -346,7 +336,7 @@ def clean_stream(
     say(f"{counted(n, 'row')} in {counted(len(parts), 'part')}; {counted(min(n, most), 'row')} are drawn, of which neighbours are found")
     if _is_table(parts[0]): say(f"{counted(len(parts[0].columns), 'column')}, standardised ({some_of(parts[0].columns, 6)})")
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', UserWarning) # it is said below
+        for said in ('neighbours agree with','.* taken as ','the class .* has blanks'): warnings.filterwarnings('ignore', said) # below
         clf = KNetClassifier(**dict(random_state=0)|kwargs).fit_stream(parts, most=most)
     for o in odd_classes(clf.classes_.tolist()): say(o[:1].upper()+o[1:])
     key,why = _key(clf, parts),worth_taking(clf.label_issues_)
@@ -450,20 +440,23 @@ def nearest_stream(
     "Exact neighbours in a set that is larger than memory, as `nearest` has them. Raises what that and `open_stream` raise"
     check_engine(engine)
     parts,q = open_stream(source, label, embedding, features),check_features(queries, 'queries').double()
-    own = None if rows is None else check_labels(rows, sum(p.rows for p in parts), 'rows')
+    n = sum(p.rows for p in parts)
+    own = None if rows is None else check_labels(rows, n, 'rows')
     if own is not None: check_lengths(q, own)
-    check_k(k, sum(p.rows for p in parts)-(own is not None))
-    K,seek = k+(own is not None),partial(_nearest_in, q=q, metric=metric)
-    best = _merge_all(_seek_on_ray(parts, q, K, metric, address) if engine=='ray' else (seek(p, K=K) for p in parts), K)
-    d,ids = best if own is None else drop_self(*best, own)
+    K = check_k(k, n-(own is not None))+(own is not None)
+    found = _seek_on_ray(parts, q, K, metric, address) if engine=='ray' else (_nearest_in(p, q, K, metric) for p in parts)
+    d,ids = _merge_all(found, K)
+    if own is not None: d,ids = drop_self(d, ids, own)
     return d.float(),ids
 
 # %% ../nbs/08ab_streams.ipynb #8ab00035
 def _nearest_in(part, q, K, metric):
-    "Float64 distances and row numbers (m, K) of the nearest in a part; where it has fewer rows, infinity"
+    "Float64 distances and row numbers (m, K) of the nearest in a part, or of all its rows if they are fewer"
     def found():
         i = part.start
         for x,_ in part.blocks():
+            none = ~x.any(1)
+            if metric=='cosine' and none.any(): raise _of_row(part, i+int(none.argmax()), "it is all zeros, and has no direction for metric='cosine'")
             d,ids = nearest(x, q, min(K, len(x)), metric, device='cpu', progress=False)
             yield d,ids+i
             i += len(x)
@@ -480,7 +473,7 @@ def _merge_all(found, K):
     return best
 
 def _seek_on_ray(parts, q, K, metric, address):
-    "What `_nearest_in` finds in each part, from the workers of a cluster"
+    "What `_nearest_in` finds in each part, from the workers of a cluster; filled up with infinity to K"
     with ray_cluster(address) as ray:
         sent = ray.put((parts,q))
         def seek(row):

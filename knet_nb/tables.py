@@ -6,10 +6,10 @@ Docs: https://knet-nb.github.io/knet_nb/tables.html.md"""
 
 # %% auto #0
 __all__ = ['label_columns', 'reading', 'open_table', 'csv_names', 'csv_paths', 'names_from_csv', 'formula_cells', 'column_of',
-           'column_kinds', 'pick_column', 'parquet_classes', 'schema_meta', 'fractions', 'label_hint', 'pick_label',
-           'number_classes', 'match_columns', 'numeric_columns', 'standardise', 'vector_column', 'arrow_vectors',
-           'choose_columns', 'Columns', 'read_columns', 'table_labels', 'table_texts', 'table_features', 'check_inside',
-           'image_files']
+           'column_kinds', 'is_list_type', 'pick_column', 'parquet_classes', 'schema_meta', 'fractions', 'label_hint',
+           'pick_label', 'number_classes', 'match_columns', 'numeric_columns', 'standardise', 'vector_column',
+           'arrow_vectors', 'choose_columns', 'Columns', 'read_columns', 'table_labels', 'table_texts',
+           'table_features', 'check_inside', 'image_files']
 
 # %% ../nbs/00f_tables.ipynb #0f000004
 import fnmatch,json,os,re
@@ -129,11 +129,17 @@ def _text_kind(col):
     return 'other' if np.isnan(_as_numbers(col)).any() else 'number'
 
 # %% ../nbs/00f_tables.ipynb #48d7eb5b
+def is_list_type(
+    t:pa.DataType, # Of a column
+)->bool:
+    "Does a column of this type hold lists, of one length or of several?"
+    return pa.types.is_list(t) or pa.types.is_large_list(t) or pa.types.is_fixed_size_list(t)
+
 def _arrow_kind(t, col):
     "Of a column of type `t`"
     ts = pa.types
     if ts.is_integer(t) or ts.is_floating(t) or ts.is_boolean(t) or ts.is_decimal(t): return 'number'
-    if ts.is_list(t) or ts.is_large_list(t) or ts.is_fixed_size_list(t):
+    if is_list_type(t):
         return 'vector' if ts.is_floating(t.value_type) or ts.is_integer(t.value_type) else 'other'
     if ts.is_binary(t) or ts.is_large_binary(t) or ts.is_struct(t) and any(f.name=='bytes' for f in t): return 'image'
     if not (ts.is_string(t) or ts.is_large_string(t)): return 'other'

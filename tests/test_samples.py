@@ -41,7 +41,7 @@ wrong_tables = {
     'missing number': (dict(x=['1','2','NA','4']*3, label=list('ab')*6), [], r"a\.csv, row 2, counted from 0: column 'x' has no finite number \('NA'; 3 rows\)"),
     'infinite number': (dict(x=['1','2','inf','4']*3, label=list('ab')*6), [], 'row 2'),
     'text as features': (dict(x=[1.,2.]*5, t=list('xy')*5, label=list('ab')*5), ['--features','x,t'], "column 't'"),
-    'unknown pattern': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--features','z*'], r"no column fits 'z\*'\. There are x"),
+    'unknown pattern': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--features','z*'], r"no column fits 'z\*'\. There are x$"),
     'unknown label': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--label','lable'], r"no column 'lable'\. Did you mean 'label'\? It has x, label"),
     'two vectors': (dict(u=['[1,2]']*10, v=['[1,2]']*10, label=list('ab')*5), [], 'u, v could be.*--embedding'),
     'unequal vectors': (dict(u=['[1,2]']*9+['[1]'], label=list('ab')*5), [], 'row 9, counted from 0: .*1 number,'),

@@ -252,6 +252,8 @@ def test_neighbours_among_all_rows(tmp_path, monkeypatch, metric):
     with pytest.raises(ValueError, match='8 features per row, queries have 3'): streams.nearest_stream(folder, x[:2,:3], 3)
     with pytest.raises(ValueError, match='500'): streams.nearest_stream(folder, x[:2], 501)
     with pytest.raises(ValueError, match='rows'): streams.nearest_stream(folder, x[:2], 5, rows=[1,500])
+    if metric=='cosine': # no direction: named by its number in the stream, not in its block
+        with pytest.raises(ValueError, match='row 301 of all.*all zeros'): streams.nearest_stream((np.where(np.arange(500)[:,None]==301, 0, x),y), x[:2], 5, metric)
 
 def test_ray_with_a_lost_worker(tmp_path, monkeypatch):
     "Two workers, one of which is killed while it rates: the files are those of one machine; and so are features of images, and neighbours"

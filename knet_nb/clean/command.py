@@ -369,7 +369,7 @@ def _fitted(self:Cleaning, features, labels, metric):
     o = self.options
     clf = KNetClassifier(k_max=self.k_max, metric=metric, random_state=o.seed, device=o.device)
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', UserWarning)
+        for said in ('The number of unique classes','neighbours agree with'): warnings.filterwarnings('ignore', said)
         return clf.fit(features.numpy(), labels)
 
 @patch
