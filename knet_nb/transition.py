@@ -100,9 +100,10 @@ def _of_anchors(y, best, top, L, w):
 def row_blocks(
     n:int, # Rows
     L:int, # Numbers in each
+    most:int=2**20, # Numbers in a block
 )->list: # Of slices
     "A few MB of probabilities at a time"
-    size = max(1, 2**20//L)
+    size = max(1, most//L)
     return [slice(i, i+size) for i in range(0, n, size)]
 
 def _undo(p, given, back, steps):
@@ -120,7 +121,10 @@ def clean_probs(
     "Probabilities of the true classes"
     if isinstance(T, Tensor): return _undo(pred_probs, lambda q: q@T, lambda w: w@T.T, steps)
     p = np.asarray(pred_probs)
-    return np.concatenate([_undo(p[at].astype(np.float64), T.given, T.back, steps) for at in row_blocks(*p.shape)])
+    q = np.empty(p.shape)
+    for at in row_blocks(*p.shape, most=2**18): # a sample a column: sparse products read such an array as it is
+        q[at] = _undo(np.asarray(p[at], np.float64, order='F'), T.given, T.back, steps)
+    return q
 
 # %% ../nbs/04a_transition.ipynb #7a000052
 def _surest_class(read, n, T):
