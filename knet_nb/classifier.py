@@ -564,13 +564,16 @@ def worth_taking(
     issues:pd.DataFrame, # As for `noise_estimate`
 )->str: # Why not, as the end of a sentence; empty if they are
     "Are the suggestions expected to mend more labels than they spoil?"
-    flagged,agree = float(issues.is_issue.mean()),float((issues.given==issues.suggested).mean())
+    differ,flagged = float((issues.given!=issues.suggested).mean()),issues.score[issues.is_issue]
     rate,_ = noise_estimate(issues)
-    if agree<.5:
-        return (f"kNet agrees with only {agree:.0%} of the labels: "
+    if differ>.5:
+        return (f"kNet agrees with only {1-differ:.0%} of the labels: "
                 "either most are wrong, or the features do not tell the classes apart")
-    if rate<.65*flagged:
-        return (f"{flagged:.1%} of the labels are flagged, but where the class is plainest only {rate:.1%} differ from it: "
+    if len(flagged) and rate<differ/2:
+        return (f"kNet takes another class for the most probable one in {differ:.1%} of the samples, but where the class is plainest "
+                f"only {rate:.1%} of the labels differ from it: many flags may be false alarms")
+    if len(flagged) and flagged.mean()>.25:
+        return (f"kNet itself leaves the labels that it flags a chance of {flagged.mean():.0%} on average: "
                 "many flags may be false alarms")
     return ''
 
