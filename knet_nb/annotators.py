@@ -186,13 +186,14 @@ def rank_annotators(
     m, # Matrices, of `dawid_skene` or `combine`
     q, # (n, L) distributions of the true class
 )->pd.DataFrame: # `annotator`, `answers`, `accuracy`, `low`, `high`, `mistakes`: the most frequent; best first
-    "Annotators by the share of their answers that are right, with Wilson's 95 % interval"
+    "Annotators by the share of their answers that are right, with Wilson's 95 % interval; NaN and last without an answer"
     a,p = m.a,np.asarray(q)[m.a.sample,m.a.label]
     n = np.bincount(a.annotator, minlength=len(a.names))
-    acc = np.bincount(a.annotator, p, len(a.names))/n.clip(min=1)
+    some = np.where(n>0, n, np.nan)
+    acc = np.bincount(a.annotator, p, len(a.names))/some
     z = 1.96
-    mid,half = acc+z*z/2/n,z*np.sqrt(acc*(1-acc)/n+z*z/4/n**2)
-    d = pd.DataFrame(dict(annotator=a.names, answers=n, accuracy=acc, low=(mid-half)/(1+z*z/n), high=(mid+half)/(1+z*z/n)))
+    mid,half = acc+z*z/2/some,z*np.sqrt(acc*(1-acc)/some+z*z/4/some**2)
+    d = pd.DataFrame(dict(annotator=a.names, answers=n, accuracy=acc, low=(mid-half)/(1+z*z/some), high=(mid+half)/(1+z*z/some)))
     return d.assign(mistakes=_worst(m, q)).sort_values('accuracy', ascending=False, ignore_index=True, kind='stable')
 
 def _worst(m, q):

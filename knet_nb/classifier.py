@@ -479,11 +479,6 @@ def noise_rate_(self:KNetClassifier)->float: # In [0, 1]
     return noise_rate(*self._class_sizes())[0]
 
 @patch(as_prop=True)
-def noise_rate_interval_(self:KNetClassifier)->tuple: # low and high, in [0, 1]
-    "Where the share of wrong labels lies; it did in nearly nine of ten runs of a benchmark"
-    return noise_rate(*self._class_sizes())[1:]
-
-@patch(as_prop=True)
 def confusions_(self:KNetClassifier)->pd.DataFrame: # `true`, `given`, `count`, `share`
     "Which classes were called what, and how often, as far as can be estimated"
     return confusions(*self._class_sizes(), self.classes_)
@@ -577,6 +572,19 @@ def worth_taking(
                 "many flags may be false alarms")
     return ''
 
+def _warn_of_doubt(issues):
+    "Says so, as a warning, where the suggestions had better not be taken"
+    if why := worth_taking(issues): warn(f"{why}. Take flags as hints, do not fix labels by them")
+    return issues
+
+# %% ../nbs/08_classifier.ipynb #58a00008
+@patch(as_prop=True)
+def noise_rate_interval_(self:KNetClassifier)->tuple: # low and high, in [0, 1]
+    "Where the share of wrong labels lies; it did in nearly nine of ten runs of a benchmark, and in four of five with few samples"
+    (_,low,high),d = noise_rate(*self._class_sizes()),self.label_issues_
+    if worth_taking(d): low = min(low, max(0, 2*noise_estimate(d)[0]-float((d.given!=d.suggested).mean())))
+    return low,high
+
 # %% ../nbs/08_classifier.ipynb #8a100003
 @patch
 def fit_annotators(self:KNetClassifier,
@@ -619,11 +627,11 @@ def find_label_issues(
     annotators=None, # Or labels of several people, as `KNetClassifier.fit_annotators` takes them
     **kwargs
 )->pd.DataFrame: # As `KNetClassifier.label_issues_`: one row per sample, in the order of X
-    "Which labels are wrong, and what should they be?"
+    "Which labels are wrong, and what should they be? Warns where the suggestions had better not be taken (`worth_taking`)"
     m = KNetClassifier(**kwargs)
     if annotators is None:
         if y is None: raise ValueError("give the labels y, or annotators=, the labels of several people")
-        return m.fit(X, y, sample_weight).label_issues_
+        return _warn_of_doubt(m.fit(X, y, sample_weight).label_issues_)
     if y is not None or sample_weight is not None:
         raise ValueError("with annotators= there is neither y nor sample_weight: the labels are theirs, and their weights are found")
     return m.fit_annotators(X, annotators).label_issues_

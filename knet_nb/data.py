@@ -203,11 +203,23 @@ def from_frame(
     return from_arrays(*concat(*arrays), **kwargs)
 
 # %% ../nbs/00g_data.ipynb #6dbefd6c
+_begins = dict(npy=b'\x93NUM', npz=b'PK')
+
+@contextmanager
+def _reading_numpy(path, kind):
+    "As `reading`; says so where it is another kind of file, or has objects in it"
+    with reading(path, kind):
+        if not Path(path).open('rb').read(4).startswith(_begins[kind]): raise ValueError("it is another kind of file, not written by numpy")
+        try: yield
+        except ValueError as e:
+            if 'Object arrays' not in str(e): raise
+            raise ValueError("it holds Python objects, which are not loaded: save texts with .astype(str)") from None
+
 def npz_arrays(
     path, # An .npz file with x_train, y_train, x_test, y_test (or x, y) and possibly classes
 )->tuple: # x, y, x_test, y_test and the names of the classes; None for what is not there
     "The arrays of an archive; objects are not unpickled. Raises `ValueError` for a broken file"
-    with reading(path, 'npz'), np.load(path, allow_pickle=False) as z: a = {k:z[k] for k in z.files}
+    with _reading_numpy(path, 'npz'), np.load(path, allow_pickle=False) as z: a = {k:z[k] for k in z.files}
     x,y = first(k for k in ('x_train','x') if k in a),first(k for k in ('y_train','y') if k in a)
     if x is None or y is None:
         raise ValueError(f"{path} needs the arrays x_train and y_train (or x and y), it has {', '.join(a)}")
@@ -230,7 +242,10 @@ def npy_labels(
 )->Path:
     "The file of labels beside one of samples. Raises `FileNotFoundError` if there is none"
     path = Path(path)
-    if label is not None: return Path(label) if Path(label).exists() else path.parent/label
+    if label is not None:
+        found = first(o for o in (Path(label),path.parent/label) if o.exists())
+        if found: return found
+        raise FileNotFoundError(f"{label}: there is no such file of labels, neither here nor beside {path}")
     words = ((w,p) for w,ps in _partners.items() if path.stem.lower().startswith(w) for p in ps)
     names = [p+path.stem[len(w):] for w,p in words]+[f'{path.stem}_{p}' for p in ('labels','y')]+['labels','y']
     found = first(f for o in names if (f := path.with_name(f'{o}.npy')).exists())
@@ -247,7 +262,7 @@ def npy_arrays(
     test = [f.with_name(f.name.replace('train', 'test')) for f in files]
     if not all(f not in files and f.exists() for f in test): test = []
     def read(f):
-        with reading(f, 'npy'): return np.load(f, allow_pickle=False)
+        with _reading_numpy(f, 'npy'): return np.load(f, allow_pickle=False)
     return *map(read, files+test),*([] if test else (None,None))
 
 def from_npy(

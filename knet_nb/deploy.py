@@ -26,7 +26,7 @@ from .backbones import backbones,mlp
 from .neighbors import choose_k,largest_k,nearest,neighbor_labels,with_self
 from .knet import KNet,fit_knet
 from .transition import estimate_transition
-from .classifier import KNetClassifier
+from .classifier import KNetClassifier,find_label_issues
 
 # %% ../nbs/08a_deploy.ipynb #f58e6eac
 _tapped = threading.local()
@@ -356,7 +356,7 @@ def label_issues(self:Learner,
     with no_random(),(plain_loader(self.dls) if dl is None else nullcontext(dl)) as dl:
         _,feats,y,classes,_ = _read(self, dl, labels, layer, False, classes, progress)
         files = list(getattr(dl.dataset, 'items', []))
-    d,names = KNetClassifier(progress=progress, **kwargs).fit(feats.numpy(), y.numpy()).label_issues_,np.asarray(classes, object)
+    d,names = find_label_issues(feats.numpy(), y.numpy(), progress=progress, **kwargs),np.asarray(classes, object)
     d = d.assign(given=names[d.given], suggested=names[d.suggested])
     return d.set_index(pd.Index(map(str, files))) if len(files)==len(d) and isinstance(files[0], Path) else d
 

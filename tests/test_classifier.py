@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 from knet_nb import classifier
-from knet_nb.classifier import KNetClassifier,find_label_issues,knn_graph,label_issues
+from knet_nb.classifier import KNetClassifier,find_label_issues,knn_graph,label_issues,worth_taking
 from knet_nb.neighbors import KNNClassifier,nearest
 
 def tiny(**kw): return KNetClassifier(**dict(dict(k_max=15, epochs=3, random_state=0, device='cpu')|kw))
@@ -298,3 +298,34 @@ def test_large_sets_by_a_sample(data, monkeypatch):
     m = KNetClassifier(k_max=30, random_state=0, device='cpu').fit(x, noisy)
     assert .95<=m.recall_<=1 and m.pred_probs_.shape==(300,3) and m.score(x, y)>.8 and len(m.label_issues_)==300
     assert KNetClassifier(k_max=30, random_state=0, device='cpu', search='exact', include_self=True).fit(x, noisy).score(x, y)>.8
+
+@pytest.mark.parametrize('L,d,n,apart,wrong', [(2,10,1500,.5,0.), (2,1,400,1.5,.1), (6,3,600,1.5,.05), (3,10,400,1.,.05), (6,3,1500,2.,.05)])
+def test_overlapping_classes_are_left_alone(L, d, n, apart, wrong):
+    "Right labels where the features leave the class open look like wrong labels; taking the suggestions would spoil many"
+    r = np.random.default_rng(0)
+    true,mu = r.integers(0, L, n),r.normal(size=(L,d))
+    x = apart*mu[true]/np.linalg.norm(mu, axis=1).mean()+r.normal(size=(n,d))
+    given = np.where(r.random(n)<wrong, (true+1)%L, true)
+    with pytest.warns(UserWarning, match='false alarms|tell the classes apart'): issues = find_label_issues(x, given, random_state=0)
+    after = issues.suggested.where(issues.is_issue, given)
+    assert (after!=true).mean()>wrong and worth_taking(issues)
+
+@pytest.mark.parametrize('noise,rate', [('any',.3), ('next',.3), ('any',.1)])
+def test_right_suggestions_are_taken(data, noise, rate):
+    x,y = load_digits(return_X_y=True)
+    r = np.random.default_rng(0)
+    given = np.where(r.random(len(y))<rate, (y+(r.integers(1, 10, len(y)) if noise=='any' else 1))%10, y)
+    issues = find_label_issues(x, given, random_state=0)
+    assert worth_taking(issues)=='' and (issues.suggested.where(issues.is_issue, given)!=y).mean()<rate/3
+
+@pytest.mark.filterwarnings('error')
+def test_an_annotator_without_answers():
+    "Has no accuracy, and does not change the others'"
+    r = np.random.default_rng(0)
+    true = r.integers(0, 3, 60)
+    x = np.eye(3)[true]+.1*r.normal(size=(60,3))
+    people = pd.DataFrame({n:np.where(r.random(60)<p, (true+1)%3, true) for n,p in dict(ann=.1, bob=.3, cy=.2).items()})
+    some = KNetClassifier(random_state=0).fit_annotators(x, people).annotators_
+    all = KNetClassifier(random_state=0).fit_annotators(x, people.assign(eve=np.nan)).annotators_
+    pd.testing.assert_frame_equal(all[:3], some)
+    assert all.annotator[3]=='eve' and all.answers[3]==0 and all[['accuracy','low','high']].iloc[3].isna().all()

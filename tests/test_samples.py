@@ -145,3 +145,15 @@ def test_odd_labels_are_noted(capsys, recwarn):
         for f in sorted(Path('set',c).iterdir())[:-4]: f.write_bytes(b'broken') # then more than half of the images are a class of their own
     knet_clean('set', 'of set', skip_broken=True, **quick)
     assert not [w for w in recwarn if 'unique classes' in str(w.message)]
+
+def test_labels_that_are_no_numpy_file(tmp_path):
+    "Says what the file is, and never to unpickle it"
+    np.save(tmp_path/'x.npy', np.zeros((4,2)))
+    (tmp_path/'lab.csv').write_text('label\nbee\ncat\n')
+    np.save(tmp_path/'objects.npy', np.array(['bee','cat']*2, object))
+    for label,why in (('lab.csv','another kind of file'), ('objects.npy',r"save texts with \.astype\(str\)")):
+        with pytest.raises(ValueError, match=why) as e: read_samples(tmp_path/'x.npy', label=str(tmp_path/label))
+        assert label in str(e.value) and 'pickle' not in str(e.value)
+    with pytest.raises(FileNotFoundError, match='none.npy: there is no such file of labels'): read_samples(tmp_path/'x.npy', label='none.npy')
+    (tmp_path/'a.npz').write_text('no archive')
+    with pytest.raises(ValueError, match='another kind of file'): read_samples(tmp_path/'a.npz')

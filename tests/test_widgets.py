@@ -272,6 +272,21 @@ def test_a_file_without_steps(tmp_path):
         LabelCleaner(df, blank, ['a','b,c','d '], path=path)
     assert path.read_text()==old
 
+def test_a_file_from_a_spreadsheet(tmp_path):
+    "A mark before UTF-8 is read over; semicolons are named, and nothing is lost"
+    df,path = frame(np.arange(30)%3),tmp_path/'d.csv'
+    c = LabelCleaner(df, blank, ['a','b,c','d '], path=path); c.keep(7); c.change('b,c', 2)
+    plain = path.read_bytes()
+    path.write_bytes(b'\xef\xbb\xbf'+plain)
+    again = LabelCleaner(df, blank, ['a','b,c','d '], path=path)
+    pd.testing.assert_frame_equal(again.decisions, c.decisions)
+    again.keep(9)
+    assert LabelCleaner(df, blank, ['a','b,c','d '], path=path).decisions.index.tolist()==[2,7,9]
+    for mark in (b'',b'\xef\xbb\xbf'):
+        path.write_bytes(kept := mark+plain.replace(b',', b';'))
+        with pytest.raises(ValueError, match='saved by another program, a spreadsheet perhaps'): LabelCleaner(df, blank, ['a','b,c','d '], path=path)
+        assert path.read_bytes()==kept
+
 def test_lines_of_an_editor(tmp_path):
     "Windows' line ends, and a line that somebody has removed"
     df,path = frame(np.arange(30)%3),tmp_path/'d.csv'

@@ -111,6 +111,9 @@ def check_head(
 ):
     "Raises `ValueError` for a file that is none of decisions, and for one on other labels"
     found,names = [o.strip() for o in (*lines,'','')[:2]]
+    if re.match(r'\W*# knet_nb decisions for ', found) and (found[0]!='#' or ';' in names or '\t' in names):
+        raise ValueError(f"{path} has been saved by another program, a spreadsheet perhaps, in another form: "
+                         "take the file as it was downloaded, and change decisions on the page")
     if not found.startswith('# knet_nb decisions for '):
         raise ValueError(f"{path} is not a file of decisions: give another path")
     if names!=','.join(columns):
@@ -219,6 +222,7 @@ def _parse(self:Decisions, line):
 def _resume(self:Decisions):
     "Take over what the file says, if there is one. The end of a step that is not whole is left out, with a warning"
     if (data := self.file.read()) is None: return
+    data = data.removeprefix(b'\xef\xbb\xbf') # a mark that some editors put before UTF-8
     lines = data.decode(errors='replace').split('\n')[:-1] # what has no line end is not whole
     check_head(lines[:2], self.head if self.place is None else None, self.file.path)
     row,kind,label,i,n = np.array([self._parse(o) for o in lines[2:]], int).reshape(-1, 5).T
