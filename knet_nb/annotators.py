@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fastai.basics import *
 from scipy.sparse import csr_array
 from scipy.special import softmax
-from .checks import check_distributions,encode_labels
+from .checks import check_distributions,encode_labels,odd_classes
 from .messages import counted,some_of
 
 # %% ../nbs/04b_annotators.ipynb #7b000008
@@ -45,12 +45,26 @@ def _of_table(d, index):
     rows = d['sample'].to_numpy() if index is None else pd.Index(index).get_indexer(d['sample'])
     if rows.dtype.kind not in 'iu' or len(rows) and rows.min()<0:
         lost = d['sample'][rows<0].tolist() if rows.dtype.kind in 'iu' else d['sample'].tolist()
-        raise ValueError(f"sample must be row numbers, or names in the index of the features; {some_of(lost, 3)} is neither")
+        are = 'is' if len(lost)==1 else 'are'
+        raise ValueError(f"sample must be row numbers, or names in the index of the features; {some_of(lost, 3)} {are} neither")
     who,names = pd.factorize(d.annotator, sort=True)
     if (who<0).any(): raise ValueError(f"an answer has no annotator, the first in row {(who<0).argmax()}, counted from 0")
     return rows,who,d.label.to_numpy(),list(names)
 
 # %% ../nbs/04b_annotators.ipynb #7b00000a
+_long = ['sample','annotator','label']
+
+def _is_long(d):
+    "Has each row one answer? Raises `ValueError` for a frame that seems to, under other names"
+    if not isinstance(d, pd.DataFrame): return False
+    missing = [c for c in _long if c not in d]
+    others = [c for c in d if c not in _long]
+    if not missing: return True
+    if len(missing)==1 and others or {'task','worker','label'}<=set(d): # the latter are crowd-kit's
+        raise ValueError(f"a frame of one answer a row has the columns {', '.join(_long)}: there is no {' and no '.join(missing)}, "
+                         f"rename {some_of(others, 5)}")
+    return False
+
 def read_answers(
     annotations, # (n, m) labels with gaps, array or frame; or a frame of `sample`, `annotator`, `label`
     n:int=None, # Samples (default: rows of the matrix, or the largest row number + 1)
@@ -58,13 +72,15 @@ def read_answers(
     classes=None, # (L,) names of the classes (default: the labels that occur, in order)
 )->Answers:
     "Answers as numbers. Raises `ValueError` for samples without any, for two of one annotator, and for unknown samples"
-    long = isinstance(annotations, pd.DataFrame) and {'sample','annotator','label'}<=set(annotations)
+    long = _is_long(annotations)
     if not long and np.ndim(annotations)!=2:
         raise ValueError(f"annotations must be (n, m), or a frame of sample, annotator and label; got shape {np.shape(annotations)}")
     rows,who,labels,names = _of_table(annotations, index) if long else _of_matrix(annotations)
     if not len(labels): raise ValueError("there is no label in the annotations")
     labels = pd.Series(labels).infer_objects()
     if labels.dtype.kind=='f' and (labels%1==0).all(): labels = labels.astype(int) # gaps have made them floats
+    if classes is None:
+        for o in odd_classes(pd.unique(labels).tolist()): warn(o.replace('fill in or remove such rows', 'leave such answers out, or NaN'))
     codes,classes = encode_labels(labels, classes)
     a = Answers(rows.astype(int), who, codes.numpy(), len(annotations) if not long else int(rows.max())+1, list(classes), names)
     if n is not None and (n<a.n if long else n!=a.n):

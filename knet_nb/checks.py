@@ -30,7 +30,7 @@ def dense(
     name:str, # What the error calls them
 ): # The same, not sparse
     """What other functions can read. Raises `ValueError` for a sparse matrix that would take more than 2 GB,
-    and for a DataFrame with columns of text, which it names"""
+    and for a DataFrame with columns of text or of dates, which it names"""
     if isinstance(x, pd.DataFrame): _check_columns(x, name)
     sparse = x.layout!=torch.strided if isinstance(x, Tensor) else hasattr(x, 'toarray') and hasattr(x, 'nnz')
     if not sparse: return x
@@ -41,8 +41,10 @@ def dense(
 
 def _check_columns(df, name):
     "Raises `ValueError` that names the columns that are no numbers"
-    def is_text(c, t): return not pd.api.types.is_numeric_dtype(t) and pd.to_numeric(df[c], errors='coerce').isna().all()
-    bad = [c for c,t in df.dtypes.items() if is_text(c, t)]
+    ts = pd.api.types
+    def is_time(t): return ts.is_datetime64_any_dtype(t) or ts.is_timedelta64_dtype(t) or isinstance(t, pd.PeriodDtype)
+    def is_none(o, t): return is_time(t) or not ts.is_numeric_dtype(t) and pd.to_numeric(o, errors='coerce').isna().all()
+    bad = [c for i,(c,t) in enumerate(df.dtypes.items()) if is_none(df.iloc[:,i], t)]
     if not bad: return
     v = first(df[bad[0]].dropna())
     raise ValueError(f"{name}: column {bad[0]!r} has no numbers ({str(v)[:40]!r}): leave it out, or encode it"
@@ -177,12 +179,19 @@ def _look_up(found, classes, where):
 # %% ../nbs/00a_checks.ipynb #0a0c0002
 _like_missing = 'na','n/a','nan','<na>','null','none','nil','?','.'
 
+def _placeholder(classes):
+    "[-1] if it may stand for no label, as in scikit-learn: the others count from 0, or from 1 and are more than one"
+    with suppress(ValueError,TypeError,OverflowError):
+        v = set(map(int, classes))
+        if v-{-1}!={1} and v!={-1,0,1} and -1==min(v)!=max(v) and all(int(o)==float(o) for o in classes): return ['-1']
+    return []
+
 def odd_classes(
     classes:list, # Names
 )->list: # Of sentences
     "What is odd about the names of classes: some that stand for no label, and some that differ in blanks or case alone"
     names = [o for o in classes if isinstance(o, str)]
-    gone = [repr(o) for o in names if o.strip().lower() in _like_missing]
+    gone = [repr(o) for o in names if o.strip().lower() in _like_missing]+_placeholder(classes)
     alike = [g for g in groupby(names, lambda o: o.strip().lower()).values() if len(g)>1]
     blank = [repr(o) for o in names if o!=o.strip()]
     res = []
@@ -208,8 +217,8 @@ def check_features(
     if not x.is_floating_point(): return x
     bad = torch.cat([~torch.isfinite(b).all(1) for b in x.flatten(1).split(65536)]).nonzero().flatten()
     if not len(bad): return x
-    some = f"{len(bad)} of {len(x)} rows"
-    raise ValueError(f"{name} have NaN or infinite values in {some}, the first is row {bad[0].item()}")
+    some = f"{len(bad):,} of {len(x):,} rows"
+    raise ValueError(f"{name}: NaN or infinite values in {some}, the first is row {bad[0].item()}, counted from 0")
 
 # %% ../nbs/00a_checks.ipynb #87ca1d35
 def check_lengths(

@@ -20,6 +20,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples,check_is_fitted,validate_data
 from .checks import (as_numpy,check_distributions,check_features,check_labels,check_lengths,
     check_missing,dense,encode_labels,label_array,odd_classes)
+from .messages import counted
+from .commands import usable_device
 from .neighbors import choose_k,largest_k,nearest,nearest_ivf,neighbor_labels,vote_weights,voted,with_self
 from .spaces import better_space,class_space
 from .transition import Transition,clean_probs,confusions,noise_rate,right_probs,row_blocks,transition_of
@@ -28,7 +30,33 @@ from .knet import default_bs,fit_knet,knet_losses
 
 # %% ../nbs/08_classifier.ipynb #b84fbd65
 class KNetClassifier(ClassifierMixin, BaseEstimator):
-    "kNet on the votes of nearest neighbours: it keeps no training sample and rates the training labels"
+    """kNet on the votes of nearest neighbours: it keeps no training sample and rates the training labels
+
+    Attributes
+    ----------
+    label_issues_ : DataFrame
+        A row for each training sample: given, suggested, p_given, p_suggested, score (low is doubtful), is_issue
+    pred_probs_ : (n, L) float32
+        Probabilities of the training samples' labels
+    classes_ : (L,)
+        The labels that there are, sorted
+    noise_rate_, noise_rate_interval_ : float, (low, high)
+        Estimated share of wrong labels
+    transition_matrix_, confusions_ : DataFrame
+        Which class is given which label, and how often
+    contradictions_ : DataFrame
+        Pairs of samples at about the same place whose labels differ
+    outliers_ : (n,) bool
+        Samples that are far from all others
+    k_, k_max_ : int
+        The k that is used if none is given, and the largest that may be
+    space_, agreement_, chance_, by_chance_ : str, dict, float, bool
+        Where neighbours were looked for, how many agree with a label, and how many would by chance
+    best_labels_, label_probs_, annotators_ : (n,), (n, L), DataFrame
+        After `fit_annotators`
+    knet_ : KNet
+        The network, for any k; `knet_.save` writes it to a file
+    """
     def __init__(self,
         k:int=None, # Neighbours whose vote is predicted, in [1, k_max] (default: chosen in `fit`, see `k_`)
         k_max:int=101, # Largest k that it is trained for; of a small set at most half of the samples, or `k`
@@ -73,6 +101,7 @@ def _check_params(self:KNetClassifier):
     "Raises `ValueError` that names the parameter, what it may be and its value"
     for name,(test,words) in _parameters.items():
         if not test(v := getattr(self, name)): raise ValueError(f"{name} must be {words}, got {v!r}")
+    usable_device(self.device)
 
 # %% ../nbs/08_classifier.ipynb #51ba69cf
 def _typical(read, y, best, c, l, L):
@@ -276,10 +305,12 @@ def _choose_space(self:KNetClassifier, X, y, w, seed, ids):
 def chance_words(
     agree:float, # Share of the labels that their neighbours vote for
     chance:float, # And would by chance
+    n:int, # Labels
 )->str: # A sentence without its end
-    "What is said of features that are of no use"
-    return (f"neighbours agree with {agree:.0%} of the labels, and {chance:.0%} would by chance: "
-            "the features do not tell the classes apart")
+    "What is said of features that are of no use, or of too few samples to know"
+    few = agree-chance>.15 # with more samples it would be clear
+    why = f"with {counted(n, 'sample')} that may be luck" if few else "the features do not tell the classes apart"
+    return f"neighbours agree with {agree:.0%} of the labels, and {chance:.0%} would by chance: {why}"
 
 @patch
 def _compare_with_chance(self:KNetClassifier, vote, own):
@@ -288,7 +319,7 @@ def _compare_with_chance(self:KNetClassifier, vote, own):
     agree,self.chance_ = (vote==own).double().mean().item(),float(shares[0]@shares[1])
     self.agreement_.setdefault(self.space_, agree)
     self.by_chance_ = len(self.classes_)>1 and agree-self.chance_<=3*(agree*(1-agree)/m)**.5
-    if self.by_chance_: warn(f"{chance_words(agree, self.chance_)}, and what is said of the labels is worth little")
+    if self.by_chance_: warn(f"{chance_words(agree, self.chance_, m)}, and what is said of the labels is worth little")
 
 # %% ../nbs/08_classifier.ipynb #42c6a026
 @patch
@@ -340,10 +371,10 @@ def fit(self:KNetClassifier,
 ):
     "Find neighbours, train kNet and rate the labels. Raises `ValueError` for bad parameters, features and labels"
     self._check_params()
-    index = next((o.index for o in (X,y) if isinstance(o, (pd.DataFrame,pd.Series))), None) # a scaler has taken that of X
+    index = _index_of(X, y)
     X,y = validate_data(self, _readable(X), self._present(y), ensure_min_samples=2)
     self.classes_,y = _classes_of(y)
-    for o in odd_classes(self.classes_.tolist()): warn(o)
+    for o in [*odd_classes(self.classes_.tolist()),*_lone_class(self.classes_)]: warn(o)
     w,voting = vote_weights(sample_weight, X)
     known = (X,y) if voting.all() else (X[voting.numpy()],y[voting.numpy()])
     self._limit_k(len(known[0]))
@@ -351,9 +382,27 @@ def fit(self:KNetClassifier,
     net.k,net.classes,net.columns = self.k_,self.classes_.tolist(),list(getattr(self, 'feature_names_in_', [])) or None
     w = None if w is None else _of_all(w, voting)
     self.label_issues_,self._transition,self._sizes = _rate(self._keep_probs(X), y, self.classes_, index, self.noise, w)
+    self.label_issues_ = _spare_lone(self.label_issues_, y, np.bincount(y, minlength=len(self.classes_)))
     if self._transition: net.transition = self._transition.tensor()
     self._look_around(y, np.flatnonzero(voting.numpy()))
     return self
+
+def _index_of(X, y):
+    "Names of the rows, or None; a scaler may have taken that of X. Warns of labels that are in another order"
+    a,b = [o.index if isinstance(o, (pd.DataFrame,pd.Series)) else None for o in (X,y)]
+    if a is not None and b is not None and len(a)==len(b) and not a.equals(b) and a.is_unique and a.isin(b).all():
+        warn("X and y have the same index in another order, and are taken row by row as they stand: "
+             "if labels belong to names, give y.loc[X.index]")
+    return b if a is None else a
+
+def _lone_class(classes):
+    return [f"all labels are {classes[0]!s}: with one class none can look wrong"] if len(classes)==1 else []
+
+def _spare_lone(issues, y, sizes):
+    "Nothing can be said of a class that has one training sample: its label stays"
+    lone = sizes[y]==1
+    as_given = dict(suggested=issues.given, p_suggested=issues.p_given, is_issue=False)
+    return issues.assign(**{n:np.where(lone, v, issues[n]) for n,v in as_given.items()}) if lone.any() else issues
 
 @patch
 def _present(self:KNetClassifier, y):
@@ -523,13 +572,15 @@ def rate_labels(self:KNetClassifier,
 )->pd.DataFrame: # n rows, as `label_issues_`
     "Which labels of other samples are wrong? Raises `ValueError` for bad features and unknown labels"
     check_is_fitted(self)
-    index = next((o.index for o in (X,y) if isinstance(o, (pd.DataFrame,pd.Series))), None)
+    index = _index_of(X, y)
     X = validate_data(self, _readable(X), reset=False)
     y = encode_labels(y, self.classes_.tolist())[0].numpy()
     check_lengths(X, y)
     few = len(X)*len(self.classes_)<=_kept
     read = self._given_probs(X).__getitem__ if few else self._given_reader(X)
-    return _rate(read, y, self.classes_, index, self._transition, like=self._typical_ones())[0]
+    like = self._typical_ones()
+    issues = _rate(read, y, self.classes_, index, self._transition, like=like)[0]
+    return _spare_lone(issues, y, np.bincount(like[1], minlength=len(self.classes_)))
 
 @patch
 def _typical_ones(self:KNetClassifier):

@@ -564,7 +564,8 @@ def _write_pt2(program, tmp, meta):
 
 def _write_onnx(program, tmp, meta):
     names = ['images' if len(meta['shape'])==3 else 'samples']+['k']*meta['any_k']
-    onnx = torch.onnx.export(program, dynamo=True, input_names=names, output_names=['probabilities'], verbose=False)
+    free = ({0:'batch'},*[{}]*(len(names)-1)) # what its first dimension is called
+    onnx = torch.onnx.export(program, dynamo=True, dynamic_shapes=free, input_names=names, output_names=['probabilities'], verbose=False)
     for n in onnx.model.graph: n.metadata_props.clear() # paths of this machine
     onnx.model.metadata_props.update({n:v if isinstance(v, str) else json.dumps(v) for n,v in meta.items()})
     onnx.save(tmp, external_data=False)

@@ -87,8 +87,10 @@ def numpy_style(
     about = dict(about)
     kind,words = about.pop('return', ('',''))
     if not any(c for *_,c in about.values()): return doc
-    parts = [inspect.cleandoc(doc or ''),'Parameters\n----------\n'+'\n'.join(_entry(n, *a) for n,a in about.items())]
+    doc,head,attributes = inspect.cleandoc(doc or '').partition('Attributes\n----------\n')
+    parts = [doc.strip(),'Parameters\n----------\n'+'\n'.join(_entry(n, *a) for n,a in about.items())]
     if words: parts.append('Returns\n-------\n'+_entry(kind or 'result', '', '', words))
+    parts.append(head+attributes) # after the parameters, as everywhere
     return '\n\n'.join(filter(None, parts))
 
 # %% ../nbs/00_docstrings.ipynb #d0c5000e

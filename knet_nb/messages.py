@@ -40,7 +40,7 @@ def reasons(
 )->str:
     "Columns by the reason why they are not used"
     by_why = groupby(unused.items(), 1, 0)
-    return ', '.join(f"{some_of([str(c) or repr(c) for c in names], 3)} ({why})" for why,names in by_why.items())
+    return some_of([f"{some_of([str(c) or repr(c) for c in names], 3)} ({why})" for why,names in by_why.items()], 8)
 
 # %% ../nbs/00b_messages.ipynb #b7951235
 def did_you_mean(

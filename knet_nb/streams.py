@@ -340,7 +340,7 @@ def clean_stream(
         clf = KNetClassifier(**dict(random_state=0)|kwargs).fit_stream(parts, most=most)
     for o in odd_classes(clf.classes_.tolist()): say(o[:1].upper()+o[1:])
     key,why = _key(clf, parts),worth_taking(clf.label_issues_)
-    if clf.by_chance_: why = chance_words(clf.agreement_[clf.space_], clf.chance_)
+    if clf.by_chance_: why = chance_words(clf.agreement_[clf.space_], clf.chance_, min(n, most))
     say(f"kNet is fitted: k={clf.k_}, {len(clf.classes_):,} classes")
     if why: say(f"{why[:1].upper()+why[1:]}. Take flags as hints")
     seen = _rate_all(parts, clf, out/'labels', key, engine, address, say)

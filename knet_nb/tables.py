@@ -6,9 +6,9 @@ Docs: https://knet-nb.github.io/knet_nb/tables.html.md"""
 
 # %% auto #0
 __all__ = ['label_columns', 'reading', 'open_table', 'csv_names', 'csv_paths', 'names_from_csv', 'formula_cells', 'column_of',
-           'column_kinds', 'is_list_type', 'pick_column', 'parquet_classes', 'schema_meta', 'fractions', 'label_hint',
-           'pick_label', 'number_classes', 'match_columns', 'numeric_columns', 'standardise', 'vector_column',
-           'arrow_vectors', 'choose_columns', 'Columns', 'read_columns', 'table_labels', 'table_texts',
+           'is_missing', 'column_kinds', 'is_list_type', 'pick_column', 'parquet_classes', 'schema_meta', 'fractions',
+           'label_hint', 'pick_label', 'number_classes', 'match_columns', 'numeric_columns', 'standardise',
+           'vector_column', 'arrow_vectors', 'choose_columns', 'Columns', 'read_columns', 'table_labels', 'table_texts',
            'table_features', 'check_inside', 'image_files']
 
 # %% ../nbs/00f_tables.ipynb #0f000004
@@ -32,6 +32,7 @@ def reading(
     "Raises `ValueError` naming the file where reading it fails; a file that is not there stays `FileNotFoundError`"
     try: yield
     except FileNotFoundError: raise
+    except UnicodeError: raise ValueError(f"{path} is not text in UTF-8: save it as that, in a spreadsheet as 'CSV UTF-8'") from None
     except errors or Exception as e: raise ValueError(f"{path} cannot be read as {kind}: {e}") from None
 
 # %% ../nbs/00f_tables.ipynb #11e146c1
@@ -45,13 +46,21 @@ def open_table(
         if path.suffix.lower()=='.parquet': return pq.read_table(path)
         text = dict(dtype=str, keep_default_na=False, encoding='utf-8-sig')
         head = pd.read_csv(path, header=None, nrows=1, **text).iloc[0].tolist()
+        _check_separator(path, head)
         df = pd.read_csv(path, **text)
     if not isinstance(df.index, pd.RangeIndex):
         raise ValueError(f"{path}: its rows have more fields than its first line has names ({len(head)})")
     (most,times), = Counter(head).most_common(1)
     if times>1: raise ValueError(f"{path} has {times} columns {most!r}: rename one")
-    if len(head)<2: raise ValueError(f"{path} has one column, {head[0]!r}: are its columns separated by commas?")
+    if len(head)<2: raise ValueError(f"{path} has one column, {head[0]!r}: labels and features are wanted")
     return df.set_axis(head, axis=1) # pandas gives names to columns without
+
+def _check_separator(path, head):
+    "Raises `ValueError` for a first line that has other marks than commas between its names"
+    sep = first(o for o in ';\t|' if o in head[0]) if len(head)==1 else None
+    if sep is None: return
+    name,also = {';':'semicolons','\t':'tabs','|':'bars'}[sep],', and numbers with points, not commas' if sep==';' else ''
+    raise ValueError(f"the columns of {path} are separated by {name}: save it with commas between them{also}")
 
 def _one_after_the_other(shards):
     tables = []
@@ -108,8 +117,15 @@ def column_of(t, name):
     "A column of either kind of table, as a Series"
     return t[name].to_pandas() if isinstance(t, pa.Table) else t[name]
 
-def _filled(col): # values that are there, as a list
-    return [v for v in col.tolist() if isinstance(v, (list,dict,np.ndarray)) or not (pd.isna(v) or str(v).strip().lower() in _missing)]
+def is_missing(v)->bool:
+    "Does a cell stand for nothing?"
+    return not isinstance(v, (list,dict,np.ndarray)) and (pd.isna(v) or str(v).strip().lower() in _missing)
+
+def _filled_rows(col): # rows and values that are there, as lists
+    there = [(i,v) for i,v in enumerate(col.tolist()) if not is_missing(v)]
+    return [i for i,_ in there],[v for _,v in there]
+
+def _filled(col): return _filled_rows(col)[1]
 
 def _as_numbers(values): # float64, NaN where there is none
     return np.asarray(pd.to_numeric(np.asarray(values, object), errors='coerce'), float)
@@ -191,10 +207,15 @@ def fractions(names): # are they numbers, and some of them not whole?
     v = pd.to_numeric(pd.Series(names), errors='coerce')
     return bool(v.notna().all() and (v%1!=0).any())
 
+def _are_codes(names):
+    "Are they no numbers, or whole ones without a gap?"
+    v = pd.to_numeric(pd.Series(names), errors='coerce')
+    return bool(v.isna().any() or (v%1==0).all() and v.max()-v.min()==len(v)-1)
+
 def _could_be_labels(t, kinds):
     "Column -> number of values, those with the fewest first and text before numbers"
-    found = {c:column_of(t, c).dropna().astype(str).unique() for c,k in kinds.items() if k in ('number','other')}
-    could = {c:len(v) for c,v in found.items() if 2<=len(v)<=len(t)/2 and (len(v)<=20 or not fractions(v))}
+    found = {c:[v for v in column_of(t, c).dropna().astype(str).unique() if v] for c,k in kinds.items() if k in ('number','other')}
+    could = {c:len(v) for c,v in found.items() if 2<=len(v)<=len(t)/2 and (len(v)<=20 or _are_codes(v))}
     return dict(sorted(could.items(), key=lambda o: (o[1],kinds[o[0]]=='number')))
 
 # %% ../nbs/00f_tables.ipynb #1e165b78
@@ -245,10 +266,12 @@ def _why_id(name, col):
     "'row numbers' for a column that numbers the rows, 'an id' for one that names them; else None"
     v,name = _as_numbers(col),str(name)
     whole = len(v)>2 and not np.isnan(v).any() and (v==v.round()).all()
-    counts = whole and (np.diff(v)==1).all()
-    if counts or name.lower() in ('index','row','') or name.startswith('Unnamed:'): return 'row numbers'
-    names = whole and len(np.unique(v))==len(v) and name.endswith(('_id','Id','ID'))
-    return 'an id' if names or name.lower()=='id' else None
+    values = np.unique(v) if whole else v[:0]
+    most_differ = len(values)>=.9*len(v) # rows may be there twice
+    shuffled = whole and most_differ and len(v)>=50 and values[-1]-values[0]==len(values)-1
+    if whole and (np.diff(v)==1).all() or shuffled or name.lower() in ('index','row','') or name.startswith('Unnamed:'):
+        return 'row numbers'
+    return 'an id' if most_differ and name.endswith(('_id','Id','ID')) or name.lower()=='id' else None
 
 # %% ../nbs/00f_tables.ipynb #3e77f08e
 def _why_not(name, kind, col):
@@ -258,10 +281,18 @@ def _why_not(name, kind, col):
         gone = np.isnan(v)
         constant = not gone.any() and v.min()==v.max()
         return _why_id(name, v) or ('empty' if gone.all() else 'constant' if constant else None)
-    v = _filled(col)
+    rows,v = _filled_rows(col)
     if not v: return 'empty'
-    if np.isnan(_as_numbers(list(map(str, v)))).mean()<.5: return 'not all numbers'
-    return 'text' if isinstance(v[0], str) else 'no numbers'
+    odd = np.flatnonzero(np.isnan(_as_numbers(list(map(str, v)))))
+    if len(odd)>=.5*len(v): return _no_number(v[0])
+    more = f' and {len(odd)-1:,} more' if len(odd)>1 else ''
+    return f"not all numbers: {shown_as(v[odd[0]], 20)!r} in row {rows[odd[0]]}{more}"
+
+def _no_number(v):
+    "What a value is that is no number"
+    if not isinstance(v, str): return 'no numbers'
+    written = re.fullmatch(r"[-+$€£]?\s*\d[\d.,\s']*[%€$£]?", v.strip()) and re.search("[,%€$£']", v)
+    return f"numbers written as {shown_as(v, 20)!r}, not as 1234.5" if written else 'text'
 
 # %% ../nbs/00f_tables.ipynb #62f0bda3
 def match_columns(
@@ -289,9 +320,11 @@ def numeric_columns(
     bad = ~np.isfinite(num)
     if not bad.any(): return torch.from_numpy(num)
     i,j = np.argwhere(bad)[0]
-    what = f"no finite number ({df.iloc[i,j]!r}; {counted(bad[:,j].sum(), 'row')})"
-    raise ValueError(f"{path}, row {i}, counted from 0: column {df.columns[j]!r} has {what}: "
-                     "fill it in, or choose columns with features= (--features)")
+    v,name,rows = df.iloc[i,j],df.columns[j],counted(bad[:,j].sum(), 'row')
+    what = 'no value' if is_missing(v) else f'no finite number, {shown_as(v, 40)!r},'
+    do = "fill it in, or choose columns with features= (--features)"
+    if bad[:,j].all() and not is_missing(v): do = f"it is {_no_number(v)}. Write numbers for it, or choose others with features= (--features)"
+    raise ValueError(f"{path}, row {i}, counted from 0: column {name!r} has {what} ({rows} in all): {do}")
 
 # %% ../nbs/00f_tables.ipynb #fa5930cf
 def standardise(

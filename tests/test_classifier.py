@@ -1,5 +1,5 @@
 """KNetClassifier in the places where scikit-learn, pandas and cleanlab users put it, and under odd input"""
-import io,pickle
+import io,pickle,warnings
 import joblib,numpy as np,pandas as pd,pytest,torch
 from hypothesis import HealthCheck,given,settings,strategies as st
 from sklearn.base import clone
@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 from knet_nb import classifier
+from knet_nb.annotators import read_answers
 from knet_nb.classifier import KNetClassifier,find_label_issues,knn_graph,label_issues,worth_taking
 from knet_nb.neighbors import KNNClassifier,nearest
 
@@ -317,6 +318,37 @@ def test_right_suggestions_are_taken(data, noise, rate):
     given = np.where(r.random(len(y))<rate, (y+(r.integers(1, 10, len(y)) if noise=='any' else 1))%10, y)
     issues = find_label_issues(x, given, random_state=0)
     assert worth_taking(issues)=='' and (issues.suggested.where(issues.is_issue, given)!=y).mean()<rate/3
+
+def test_other_indexes(data):
+    "Row by row, as in scikit-learn; the same names in another order are said"
+    x,y = pd.DataFrame(data[0]),pd.Series(data[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for o in (y,y.set_axis(y.index+7),y.set_axis(['a']*len(y)),y.to_numpy()): KNetClassifier(epochs=1).fit(x, o)
+    with pytest.warns(UserWarning, match='same index in another order.*y.loc'): KNetClassifier(epochs=1).fit(x, y[::-1])
+
+def test_columns_of_time(data):
+    "Dates are refused by their name, whatever they are stored as"
+    x = pd.DataFrame(data[0])
+    for v in (pd.Timestamp('2026-01-01'),pd.Timestamp('2026-01-01', tz='UTC'),pd.Timedelta(3, 'D'),pd.Period('2026-01')):
+        with pytest.raises(ValueError, match="column 'when' has no numbers.*encode it"): KNetClassifier().fit(x.assign(when=[v]*len(x)), data[1])
+
+@pytest.mark.parametrize('y,says', [([-1,0,1,2],True), ([-1,1,2,3],True), ([-1,0],True), ([-1,1],False), ([-1,0,1],False), ([-2,-1,0],False), ([0,1],False)])
+def test_minus_one(data, y, says):
+    "It may stand for no label, as in scikit-learn; +1 and -1, or these and 0, are classes"
+    y = np.resize(y, len(data[0]))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        KNetClassifier(epochs=1).fit(data[0], y)
+    assert any('-1 is taken as a class' in str(o.message) for o in said)==says
+
+def test_frames_of_answers():
+    "Other names for the columns are said, not taken as annotators"
+    d = pd.DataFrame(dict(sample=[0,0,1,1], annotator=list('abab'), label=[0,1,2,-1]))
+    with pytest.warns(UserWarning, match='-1 is taken as a class.*leave such answers out, or NaN'): read_answers(d)
+    with pytest.raises(ValueError, match='there is no annotator, rename worker'): read_answers(d.rename(columns=dict(annotator='worker')))
+    with pytest.raises(ValueError, match='there is no sample and no annotator, rename task, worker'): read_answers(d.rename(columns=dict(sample='task', annotator='worker')))
+    with pytest.raises(ValueError, match='0, 0, 1 and 1 more are neither'): read_answers(d, index=list('xy'))
 
 @pytest.mark.filterwarnings('error')
 def test_an_annotator_without_answers():

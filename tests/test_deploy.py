@@ -266,6 +266,7 @@ import json,numpy as np,onnxruntime
 model,x = onnxruntime.InferenceSession(sys.argv[1]),np.load(sys.argv[2])
 meta = model.get_modelmeta().custom_metadata_map
 assert json.loads(meta['shape'])==list(x.shape[1:])==model.get_inputs()[0].shape[1:]
+assert [o.shape[0] for o in (*model.get_inputs(),*model.get_outputs())]==['batch']*2
 ps = [model.run(None, {model.get_inputs()[0].name:o})[0] for o in (x,x[:1],x[:7])]
 assert not {'torch','faiss','knet_nb'}&{m for m,v in sys.modules.items() if v is not None}
 try: model.run(None, {model.get_inputs()[0].name:x[:,:,:-1]})

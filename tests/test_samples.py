@@ -28,7 +28,7 @@ def test_sizes():
 def test_columns_without_a_name(capsys):
     df,_ = table(60)
     df.to_csv('a.csv') # pandas' own index: a column with an empty name
-    knet_clean('a.csv', 'out', quiet=True)
+    knet_clean('a.csv', 'out', fix='suggest', quiet=True)
     assert Path('out/cleaned.csv').read_text().splitlines()[0]==Path('a.csv').read_text().splitlines()[0]
     assert 'p18' in json.load(open('out/knet-clean.json'))['features'] and '' not in json.load(open('out/knet-clean.json'))['features']
 
@@ -38,7 +38,7 @@ wrong_tables = {
     'missing label': (dict(x=[1.,2.]*5, label=list('ababa')+['']+list('baba')), [], 'a.csv: 1 label is missing, the first in row 5, counted from 0: fill'),
     'one class': (dict(x=[1.,2.]*5, label=['a']*10), [], "all 10 samples have the label 'a'"),
     'no features': (dict(text=list('xy')*5, label=list('ab')*5), [], 'no column has numbers, vectors or images'),
-    'missing number': (dict(x=['1','2','NA','4']*3, label=list('ab')*6), [], r"a\.csv, row 2, counted from 0: column 'x' has no finite number \('NA'; 3 rows\)"),
+    'missing number': (dict(x=['1','2','NA','4']*3, label=list('ab')*6), [], r"a\.csv, row 2, counted from 0: column 'x' has no value \(3 rows in all\): fill it in"),
     'infinite number': (dict(x=['1','2','inf','4']*3, label=list('ab')*6), [], 'row 2'),
     'text as features': (dict(x=[1.,2.]*5, t=list('xy')*5, label=list('ab')*5), ['--features','x,t'], "column 't'"),
     'unknown pattern': (dict(x=[1.,2.]*5, label=list('ab')*5), ['--features','z*'], r"no column fits 'z\*'\. There are x$"),
@@ -98,7 +98,8 @@ def test_ids_are_no_features():
 def test_wrong_files(capsys):
     for name,content,says in (('a.csv', b'', r'a\.csv'), ('b.csv', b'x;label\n1;a\n', 'separated by commas'), ('c.csv', b'x,x,label\n1,2,a\n', "2 columns 'x'"),
                               ('d.csv', b'x,label\n1,2,3\n4,5,6\n', 'more fields'), ('e.parquet', b'PAR1', r'e\.parquet'), ('f.txt', b'', r'one of \.csv, \.parquet'),
-                              ('g.csv', b'x,label\n\xff,a\n', r'g\.csv cannot be read')):
+                              ('g.csv', b'x,label\n\xff,a\n', r'g\.csv is not text in UTF-8: save it as that'),
+                              ('h.csv', 'x,label\n1,a\n'.encode('utf-16'), r'h\.csv is not text in UTF-8'), ('i.csv', b'x;label\n1,5;a\n', 'separated by semicolons: save it with commas')):
         Path(name).write_bytes(content)
         fails(capsys, [name,'--out','out'], says)
     fails(capsys, ['nowhere','--out','out'], 'nowhere')
@@ -119,7 +120,7 @@ def test_columns_that_are_not_used():
     df,_ = table(60)
     df = df.drop(columns=['id','p24','p39']).assign(one=7, when='2026-01-01', income=['12','13','unknown']*20, **{f't{i}':'x' for i in range(9)})
     df.to_csv('a.csv', index=False)
-    assert features_note('a.csv').endswith('not used: name, when, t0 and 8 more (text), empty (empty), one (constant), income (not all numbers)')
+    assert features_note('a.csv').endswith("not used: name, when, t0 and 8 more (text), empty (empty), one (constant), income (not all numbers: 'unknown' in row 2 and 19 more)")
     t = pa.table(dict(a=np.arange(60)%7, b=[None]*60, c=pa.array([2.]*60), d=[dict(x=1)]*60, e=[True]*60, f=pa.array([None]*60, 'float64'), label=np.arange(60)%2))
     pq.write_table(t, 'a.parquet')
     assert features_note('a.parquet')=='Features: 1 column, standardised (a); not used: b, f (empty), c, e (constant), d (no numbers)'
@@ -135,8 +136,10 @@ def test_odd_labels_are_noted(capsys, recwarn):
     df,_ = table(60)
     df['label'] = ['a','b']*29+['c','d']; df.loc[0,'label'] = 'e'
     df.to_csv('a.csv', index=False)
-    knet_clean('a.csv', 'out', quiet=True)
-    assert any(n.startswith("3 of 5 classes have one sample, about which nothing can be said; is 'label' the column of classes") for n in page_data('out/report.html')['notes'])
+    issues = knet_clean('a.csv', 'out', quiet=True)
+    lone = issues[issues.given.isin(['c','d','e'])]
+    assert len(lone)==3 and not lone.is_issue.any() and (lone.suggested==lone.given).all()
+    assert any(n.startswith("3 of 5 classes have one sample (c, d, e), about which nothing can be said; is 'label' the column of classes") for n in page_data('out/report.html')['notes'])
     df.assign(label=np.arange(60)%4/2).to_csv('b.csv', index=False)
     assert 'The labels are numbers with fractions (0, 0.5, 1 and 1 more), and each is taken as a class' in read_samples('b.csv').notes
     folder('set', n=60)

@@ -286,6 +286,12 @@ def test_a_file_from_a_spreadsheet(tmp_path):
         path.write_bytes(kept := mark+plain.replace(b',', b';'))
         with pytest.raises(ValueError, match='saved by another program, a spreadsheet perhaps'): LabelCleaner(df, blank, ['a','b,c','d '], path=path)
         assert path.read_bytes()==kept
+    for form in ('utf-16','utf-16-le','utf-16-be'):
+        path.write_bytes(plain.decode().encode(form))
+        with pytest.raises(ValueError, match='saved by another program, a spreadsheet perhaps'): LabelCleaner(df, blank, ['a','b,c','d '], path=path)
+    path.write_bytes(plain.replace(b'keep', b'drop'))
+    with pytest.raises(ValueError, match='line 3: cannot take the decision.*changed since it was written.*decide again'):
+        LabelCleaner(df, blank, ['a','b,c','d '], path=path)
 
 def test_lines_of_an_editor(tmp_path):
     "Windows' line ends, and a line that somebody has removed"

@@ -342,7 +342,7 @@ def extract(self:Cleaning)->Tensor: # kept in the cache
     return x
 
 # %% ../../nbs/08f_command.ipynb #553e871e
-rating_version = 5 # goes up where the same labels are rated otherwise, so that no old stage answers
+rating_version = 6 # goes up where the same labels are rated otherwise, so that no old stage answers
 
 @patch
 def rate_labels(self:Cleaning)->Stage:
@@ -437,7 +437,7 @@ def deployed(self:Cleaning)->DeployedKNet:
 def doubt(self:Cleaning)->str: # Why the suggestions are not to be taken, as a sentence without its end; empty if they are
     "What speaks against mending labels without a look"
     r = self.rating
-    if r['by_chance']: why = chance_words(r['agreement'][r['space']], r['chance'])
+    if r['by_chance']: why = chance_words(r['agreement'][r['space']], r['chance'], len(self.samples))
     else: why = worth_taking(self.issues())
     if why: return why[:1].upper()+why[1:]
     if self.trained and self.rating['is_issue'].any():
@@ -584,6 +584,7 @@ def knet_clean(*args, **kwargs)->pd.DataFrame: # One row a sample, the most doub
     for name,what in result_files.items():
         if (out/name).exists(): c.say(f"{out/name}: {what or describe_cleaned(s, n, c.fix)}")
     if o.to: c.say(c.write_to(o.to, o.how))
+    if n and c.fix!='keep': say("No person has looked at these labels: look through report.html before you train on them")
     return res
 
 # %% ../../nbs/08f_command.ipynb #80f285ad

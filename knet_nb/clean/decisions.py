@@ -111,7 +111,8 @@ def check_head(
 ):
     "Raises `ValueError` for a file that is none of decisions, and for one on other labels"
     found,names = [o.strip() for o in (*lines,'','')[:2]]
-    if re.match(r'\W*# knet_nb decisions for ', found) and (found[0]!='#' or ';' in names or '\t' in names):
+    plain = found.replace('\0', '') # of UTF-16
+    if re.match(r'\W*# knet_nb decisions for ', plain) and (found!=plain or found[0]!='#' or ';' in names or '\t' in names):
         raise ValueError(f"{path} has been saved by another program, a spreadsheet perhaps, in another form: "
                          "take the file as it was downloaded, and change decisions on the page")
     if not found.startswith('# knet_nb decisions for '):
@@ -202,7 +203,7 @@ def _number(self:Decisions, name):
     return self.code[name]
 
 @patch
-def _parse(self:Decisions, line):
+def _parse(self:Decisions, line, at):
     "Row, kind, label, which line of its step it is, of how many. Raises `ValueError` for no decision on these labels"
     line,_,check = line.rstrip('\r').rpartition(',') # an editor may have changed the line ends
     ok = check==line_check(line)
@@ -214,8 +215,9 @@ def _parse(self:Decisions, line):
             return row,kind,own if kinds[kind]=='drop' else self._number(label),i,n
     why = "give the classes that it was made with, or remove the line"
     if self.place is not None: why = f"the label may be another one since. {why[:1].upper()}{why[1:]}"
-    if not ok: why = "it has been changed since it was written. Remove the line"
-    raise ValueError(f"{self.file.path}: cannot take the decision {shown_as(line)!r}; {why}")
+    if not ok: why = ("it has been changed since it was written: take the file as it was downloaded, "
+                      "or remove the line and decide again on the page")
+    raise ValueError(f"{self.file.path}, line {at}: cannot take the decision {shown_as(line)!r}; {why}")
 
 # %% ../../nbs/08c_decisions.ipynb #d29409ad
 @patch
@@ -225,7 +227,7 @@ def _resume(self:Decisions):
     data = data.removeprefix(b'\xef\xbb\xbf') # a mark that some editors put before UTF-8
     lines = data.decode(errors='replace').split('\n')[:-1] # what has no line end is not whole
     check_head(lines[:2], self.head if self.place is None else None, self.file.path)
-    row,kind,label,i,n = np.array([self._parse(o) for o in lines[2:]], int).reshape(-1, 5).T
+    row,kind,label,i,n = np.array([self._parse(o, i) for i,o in enumerate(lines[2:], 3)], int).reshape(-1, 5).T
     step,whole = split_steps(i, n)
     ends = np.cumsum([len(o)+1 for o in data.split(b'\n')[:-1]])
     m = len(i) if whole else (step<step[-1]).sum()

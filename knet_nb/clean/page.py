@@ -134,7 +134,7 @@ def left_out(
         res.append(f"The first {thumbs:,} of {counted(rows, 'listed sample')} have a thumbnail, "
                    f"{were_left_out(rows-thumbs)} (option thumbs).")
     enlarged = sum(map(bool, data.get('large', [])))
-    if enlarged: res.append(f"{counted(enlarged, 'photo')} can be enlarged to {large_side} pixels.")
+    if enlarged: res.append(f"{counted(enlarged, 'photo')} can be enlarged, to at most {large_side} pixels.")
     if lost: res.append(f"{counted(lost, 'image')} could not be read for a thumbnail.")
     if not pictures and columns<n_columns:
         res.append(f"The table shows {counted(columns, 'column')}, {were_left_out(n_columns-columns)}.")

@@ -84,9 +84,11 @@ def _check_classes(s):
     few = some_of([f'{float(c):.4g}' if odd else c for c in s.classes], 3)
     if 2*L>n or odd and 2*once>L: raise ValueError(f"{s.path}: {_no_classes(s, odd, few)}")
     if odd: s.notes.append(f"The labels are numbers with fractions ({few}), and each is taken as a class")
-    if 2*once>L:
-        other = '' if s.source is None else f'; is {s.label!r} the column of classes (--label)?'
-        s.notes.append(f"{once:,} of {L:,} classes have one sample, about which nothing can be said{other}")
+    if once:
+        ask = s.source is not None and 2*once>L
+        other = f'; is {s.label!r} the column of classes (--label)?' if ask else '; it is never flagged'
+        which = some_of([shown_as(s.classes[i], 40) for i in np.flatnonzero(np.bincount(s.labels)==1)], 3)
+        s.notes.append(f"{once:,} of {L:,} classes {'has' if once==1 else 'have'} one sample ({which}), about which nothing can be said{other}")
     return s
 
 # %% ../../nbs/08b_samples.ipynb #7342912b
