@@ -42,12 +42,12 @@ def open_table(
 ): # A frame of strings, or a pyarrow table
     "A table as it is. Raises `ValueError` for what is none"
     if shards: return _one_after_the_other(shards)
-    with reading(path, path.suffix[1:], pa.ArrowException, ValueError):
+    errors,text = (pa.ArrowException,ValueError),dict(dtype=str, keep_default_na=False, encoding='utf-8-sig')
+    with reading(path, path.suffix[1:], *errors):
         if path.suffix.lower()=='.parquet': return pq.read_table(path)
-        text = dict(dtype=str, keep_default_na=False, encoding='utf-8-sig')
         head = pd.read_csv(path, header=None, nrows=1, **text).iloc[0].tolist()
-        _check_separator(path, head)
-        df = pd.read_csv(path, **text)
+    _check_separator(path, head)
+    with reading(path, 'csv', *errors): df = pd.read_csv(path, **text)
     if not isinstance(df.index, pd.RangeIndex):
         raise ValueError(f"{path}: its rows have more fields than its first line has names ({len(head)})")
     (most,times), = Counter(head).most_common(1)
@@ -268,10 +268,10 @@ def _why_id(name, col):
     whole = len(v)>2 and not np.isnan(v).any() and (v==v.round()).all()
     values = np.unique(v) if whole else v[:0]
     most_differ = len(values)>=.9*len(v) # rows may be there twice
-    shuffled = whole and most_differ and len(v)>=50 and values[-1]-values[0]==len(values)-1
-    if whole and (np.diff(v)==1).all() or shuffled or name.lower() in ('index','row','') or name.startswith('Unnamed:'):
-        return 'row numbers'
-    return 'an id' if most_differ and name.endswith(('_id','Id','ID')) or name.lower()=='id' else None
+    shuffled = whole and most_differ and len(v)>=50 and values[0] in (0,1) and values[-1]-values[0]==len(values)-1
+    if whole and (np.diff(v)==1).all() or name.lower() in ('index','row','') or name.startswith('Unnamed:'): return 'row numbers'
+    if most_differ and name.endswith(('_id','Id','ID')) or name.lower()=='id': return 'an id'
+    return 'row numbers' if shuffled else None
 
 # %% ../nbs/00f_tables.ipynb #3e77f08e
 def _why_not(name, kind, col):
