@@ -80,18 +80,20 @@ def read_answers(
     labels = pd.Series(labels).infer_objects()
     if labels.dtype.kind=='f' and (labels%1==0).all(): labels = labels.astype(int) # gaps have made them floats
     if classes is None:
-        for o in odd_classes(pd.unique(labels).tolist()): warn(o.replace('fill in or remove such rows', 'leave such answers out, or NaN'))
-    codes,classes = encode_labels(labels, classes)
+        for o in odd_classes(pd.unique(labels).tolist()): warn(o.replace('fill in or remove such rows', 'leave such answers out, or put NaN'))
+    long_names = '' if long or not isinstance(annotations, pd.DataFrame) else f". If each row is one answer, name the columns {', '.join(_long)}"
+    try: codes,classes = encode_labels(labels, classes)
+    except ValueError as e: raise ValueError(f'{e}{long_names}') from None
     a = Answers(rows.astype(int), who, codes.numpy(), len(annotations) if not long else int(rows.max())+1, list(classes), names)
     if n is not None and (n<a.n if long else n!=a.n):
-        raise ValueError(f"the annotations are of {counted(a.n, 'sample')}, the features of {n:,}: they must be of the same ones")
+        raise ValueError(f"the annotations are of {counted(a.n, 'sample')}, the features of {n:,}: they must be of the same ones{long_names}")
     a.n = ifnone(n, a.n)
     return _check_answers(a)
 
 def _check_answers(a):
     count = np.bincount(a.sample, minlength=a.n)
     if (none := np.flatnonzero(count==0)).size:
-        raise ValueError(f"{counted(len(none), 'sample')} without a label, the first is row {none[0]}, counted from 0: leave such out")
+        raise ValueError(f"{counted(len(none), 'sample')} without a label, the first is row {none[0]}, counted from 0: leave them out, of the features too")
     pair = pd.DataFrame(dict(s=a.sample, a=a.annotator))
     if (twice := pair.duplicated()).any():
         s,w = pair[twice].iloc[0]

@@ -9,7 +9,7 @@ __all__ = ['issue_cols', 'KNetClassifier', 'label_issues', 'contradictions', 'ou
            'worth_taking', 'find_label_issues', 'knn_graph']
 
 # %% ../nbs/08_classifier.ipynb #3c8541e4
-import importlib.util
+import importlib.util,warnings
 from copy import deepcopy
 from fastai.basics import *
 from scipy.sparse import csr_matrix
@@ -616,8 +616,8 @@ def worth_taking(
         return (f"kNet agrees with only {1-differ:.0%} of the labels: "
                 "either most are wrong, or the features do not tell the classes apart")
     if len(flagged) and rate<differ/2:
-        return (f"kNet takes another class for the most probable one in {differ:.1%} of the samples, but where the class is plainest "
-                f"only {rate:.1%} of the labels differ from it: many flags may be false alarms")
+        return (f"kNet would change {differ:.1%} of the labels, but only {rate:.1%} among the samples that it is surest of: "
+                "many flags may be false alarms")
     if len(flagged) and flagged.mean()>.25:
         return (f"kNet itself leaves the labels that it flags a chance of {flagged.mean():.0%} on average: "
                 "many flags may be false alarms")
@@ -650,7 +650,9 @@ def fit_annotators(self:KNetClassifier,
     a = read_answers(annotations, _num_samples(X), index)
     names = np.asarray(a.classes)
     first_guess = dawid_skene(a)[0].argmax(1)
-    self.fit(X, names[first_guess])
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', '.* taken as ') # `read_answers` has said it
+        self.fit(X, names[first_guess])
     prior = np.full((a.n,len(names)), 1e-6, np.float64)
     seen = self.pred_probs_ if self._transition is None else clean_probs(self.pred_probs_, self._transition)
     prior[:,pd.Index(names).get_indexer(self.classes_)] += seen

@@ -421,10 +421,20 @@ def _pandas_index(path):
     found = schema_meta(path, b'pandas').get('index_columns')
     return [o for o in found if isinstance(o, str)] if isinstance(found, list) else []
 
+def _repeats(col, labels):
+    "Is a column the label in other words, with one value for each in every row? `labels` are whole numbers"
+    L = labels.max()+1
+    if L<2 or col[:1000].nunique()>L: return False
+    codes = pd.factorize(col)[0]
+    return codes.max()+1==L==len(np.unique(codes*L+labels))
+
 def _all_numbers(c):
     "All columns that may tell samples apart are features. Raises `ValueError` if there is none"
     index = _pandas_index(c.file) if isinstance(c.table, pa.Table) else ()
     why = {n:'an index' if n in index else _why_not(n, k, column_of(c.table, n)) for n,k in c.kinds.items() if n!=c.label}
+    labels = pd.factorize(column_of(c.table, c.label).astype(str))[0]
+    copies = [n for n in why if not why[n] and _repeats(column_of(c.table, n), labels)]
+    if len(copies)<list(why.values()).count(None): why |= dict.fromkeys(copies, f'one value for each {c.label}')
     c.features,c.unused = [n for n in why if not why[n]],{n:w for n,w in why.items() if w}
     if c.features: return
     raise ValueError(f"{c.path}: no column has numbers, vectors or images that tell samples apart, "

@@ -345,9 +345,12 @@ def test_minus_one(data, y, says):
 def test_frames_of_answers():
     "Other names for the columns are said, not taken as annotators"
     d = pd.DataFrame(dict(sample=[0,0,1,1], annotator=list('abab'), label=[0,1,2,-1]))
-    with pytest.warns(UserWarning, match='-1 is taken as a class.*leave such answers out, or NaN'): read_answers(d)
+    with pytest.warns(UserWarning, match='-1 is taken as a class.*leave such answers out, or put NaN'): read_answers(d)
     with pytest.raises(ValueError, match='there is no annotator, rename worker'): read_answers(d.rename(columns=dict(annotator='worker')))
     with pytest.raises(ValueError, match='there is no sample and no annotator, rename task, worker'): read_answers(d.rename(columns=dict(sample='task', annotator='worker')))
+    named = d.rename(columns=dict(sample='item', annotator='worker', label='answer'))
+    for o in (named,named.assign(worker=[1,2,1,2])):
+        with pytest.raises(ValueError, match='If each row is one answer, name the columns sample, annotator, label'): read_answers(o, n=2)
     with pytest.raises(ValueError, match='0, 0, 1 and 1 more are neither'): read_answers(d, index=list('xy'))
 
 @pytest.mark.filterwarnings('error')

@@ -95,6 +95,19 @@ def test_ids_are_no_features():
         assert s.columns==['x','type_ID','weight_g','half_id'] and s.features_note().endswith('; not used: customer_id, orderId, ID (an id)')
         assert read_samples(f, features='customer_id,x').columns==['customer_id','x']
 
+def test_the_label_in_numbers_is_no_feature():
+    "A column of its codes would say that every label is right"
+    df,_ = table(60)
+    df['code'] = pd.factorize(df.label)[0]*10
+    df.to_csv('a.csv', index=False); df.to_parquet('a.parquet')
+    for f in ('a.csv','a.parquet'):
+        s = read_samples(f)
+        assert 'code' not in s.columns and s.unused['code']=='one value for each label'
+        assert read_samples(f, features='code').columns==['code']
+    df.loc[0,'code'] = 30
+    df.to_csv('a.csv', index=False)
+    assert 'code' in read_samples('a.csv').columns
+
 def test_wrong_files(capsys):
     for name,content,says in (('a.csv', b'', r'a\.csv'), ('b.csv', b'x;label\n1;a\n', r'^knet-clean: the columns of b\.csv are separated by semicolons'), ('c.csv', b'x,x,label\n1,2,a\n', "2 columns 'x'"),
                               ('d.csv', b'x,label\n1,2,3\n4,5,6\n', 'more fields'), ('e.parquet', b'PAR1', r'e\.parquet'), ('f.txt', b'', r'one of \.csv, \.parquet'),

@@ -289,6 +289,11 @@ def test_a_file_from_a_spreadsheet(tmp_path):
     for form in ('utf-16','utf-16-le','utf-16-be'):
         path.write_bytes(plain.decode().encode(form))
         with pytest.raises(ValueError, match='saved by another program, a spreadsheet perhaps'): LabelCleaner(df, blank, ['a','b,c','d '], path=path)
+    path.write_bytes(plain.replace(b'\n', b',,,,,,\n', 1))
+    with pytest.raises(ValueError, match='saved by another program, a spreadsheet perhaps'): LabelCleaner(df, blank, ['a','b,c','d '], path=path)
+    for end in (b'\n',b'\n\n',b'\r\n\r\n'):
+        path.write_bytes(plain+end)
+        assert LabelCleaner(df, blank, ['a','b,c','d '], path=path).decisions.index.tolist()==[2,7]
     path.write_bytes(plain.replace(b'keep', b'drop'))
     with pytest.raises(ValueError, match='line 3: cannot take the decision.*changed since it was written.*decide again'):
         LabelCleaner(df, blank, ['a','b,c','d '], path=path)

@@ -112,7 +112,7 @@ def check_head(
     "Raises `ValueError` for a file that is none of decisions, and for one on other labels"
     found,names = [o.strip() for o in (*lines,'','')[:2]]
     plain = found.replace('\0', '') # of UTF-16
-    if re.match(r'\W*# knet_nb decisions for ', plain) and (found!=plain or found[0]!='#' or ';' in names or '\t' in names):
+    if re.match(r'\W*# knet_nb decisions for ', plain) and (found!=plain or found[0]!='#' or found[-1]==',' or ';' in names or '\t' in names):
         raise ValueError(f"{path} has been saved by another program, a spreadsheet perhaps, in another form: "
                          "take the file as it was downloaded, and change decisions on the page")
     if not found.startswith('# knet_nb decisions for '):
@@ -225,6 +225,7 @@ def _resume(self:Decisions):
     "Take over what the file says, if there is one. The end of a step that is not whole is left out, with a warning"
     if (data := self.file.read()) is None: return
     data = data.removeprefix(b'\xef\xbb\xbf') # a mark that some editors put before UTF-8
+    data = re.sub(rb'(\r?\n)(\r?\n)+$', rb'\1', data) # and empty lines at the end
     lines = data.decode(errors='replace').split('\n')[:-1] # what has no line end is not whole
     check_head(lines[:2], self.head if self.place is None else None, self.file.path)
     row,kind,label,i,n = np.array([self._parse(o, i) for i,o in enumerate(lines[2:], 3)], int).reshape(-1, 5).T
