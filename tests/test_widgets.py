@@ -533,6 +533,7 @@ def test_spoilt_lines(tmp_path, line):
     c = LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv'); c.keep()
     good = (tmp_path/'d.csv').read_text()
     for end,why in ((f',{line_check(line)}','give the classes'), ('','has been changed'), (',11111111','has been changed')):
+        if not line+end: continue # an empty line at the end does no harm
         (tmp_path/'d.csv').write_text(good+line+end+'\n')
         with pytest.raises(ValueError, match=f'cannot take the decision.*{why}'): LabelCleaner(frame([0,1,2]), blank, path=tmp_path/'d.csv')
 
