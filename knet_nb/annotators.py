@@ -80,7 +80,7 @@ def read_answers(
     labels = pd.Series(labels).infer_objects()
     if labels.dtype.kind=='f' and (labels%1==0).all(): labels = labels.astype(int) # gaps have made them floats
     if classes is None:
-        for o in odd_classes(pd.unique(labels).tolist()): warn(o.replace('fill in or remove such rows', 'leave such answers out, or put NaN'))
+        for o in odd_classes(pd.unique(labels).tolist(), 'leave such answers out, or put NaN'): warn(o)
     long_names = '' if long or not isinstance(annotations, pd.DataFrame) else f". If each row is one answer, name the columns {', '.join(_long)}"
     try: codes,classes = encode_labels(labels, classes)
     except ValueError as e: raise ValueError(f'{e}{long_names}') from None

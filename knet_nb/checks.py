@@ -6,12 +6,12 @@ Docs: https://knet-nb.github.io/knet_nb/checks.html.md"""
 
 # %% auto #0
 __all__ = ['as_tensor', 'dense', 'as_numpy', 'check_labels', 'check_missing', 'encode_labels', 'label_array', 'odd_classes',
-           'check_features', 'check_lengths', 'check_distributions', 'check_k', 'check_ks', 'check_rate',
+           'odd_said', 'check_features', 'check_lengths', 'check_distributions', 'check_k', 'check_ks', 'check_rate',
            'check_positive', 'check_n_classes', 'check_seed', 'seed_of']
 
 # %% ../nbs/00a_checks.ipynb #3c8541e4
 import math,numbers,warnings,zlib
-from contextlib import suppress
+from contextlib import contextmanager,suppress
 from fastai.basics import *
 
 # %% ../nbs/00a_checks.ipynb #bd92704e
@@ -188,6 +188,7 @@ def _placeholder(classes):
 
 def odd_classes(
     classes:list, # Names
+    do:str='fill in or remove such rows', # What to do about labels that are missing
 )->list: # Of sentences
     "What is odd about the names of classes: some that stand for no label, and some that differ in blanks or case alone"
     names = [o for o in classes if isinstance(o, str)]
@@ -196,14 +197,21 @@ def odd_classes(
     blank = [repr(o) for o in names if o!=o.strip()]
     res = []
     if gone:
-        res.append(f"{', '.join(gone[:3])} is taken as a class: if it stands for a missing label, "
-                   "fill in or remove such rows")
+        res.append(f"{', '.join(gone[:3])} is taken as a class: if it stands for a missing label, {do}")
     if alike:
         more = f"; so it is with {len(alike)-1} more" if len(alike)>1 else ''
         res.append(f"{' and '.join(map(repr, alike[0]))} are taken as {len(alike[0])} classes, "
                    f"they differ in blanks or case alone{more}")
     elif blank: res.append(f"the class {blank[0]} has blanks around its name")
     return res
+
+# %% ../nbs/00a_checks.ipynb #0a0c0005
+@contextmanager
+def odd_said():
+    "Within it nothing is warned of that `odd_classes` says"
+    with warnings.catch_warnings():
+        for o in ('.* taken as ','the class .* has blanks'): warnings.filterwarnings('ignore', o)
+        yield
 
 # %% ../nbs/00a_checks.ipynb #aab5953d
 def check_features(

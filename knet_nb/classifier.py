@@ -9,7 +9,7 @@ __all__ = ['issue_cols', 'KNetClassifier', 'label_issues', 'contradictions', 'ou
            'worth_taking', 'find_label_issues', 'knn_graph']
 
 # %% ../nbs/08_classifier.ipynb #3c8541e4
-import importlib.util,warnings
+import importlib.util
 from copy import deepcopy
 from fastai.basics import *
 from scipy.sparse import csr_matrix
@@ -19,44 +19,40 @@ from sklearn.utils import check_array,check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples,check_is_fitted,validate_data
 from .checks import (as_numpy,check_distributions,check_features,check_labels,check_lengths,
-    check_missing,dense,encode_labels,label_array,odd_classes)
+    check_missing,dense,encode_labels,label_array,odd_classes,odd_said)
 from .messages import counted
 from .commands import usable_device
 from .neighbors import choose_k,largest_k,nearest,nearest_ivf,neighbor_labels,vote_weights,voted,with_self
 from .spaces import better_space,class_space
 from .transition import Transition,clean_probs,confusions,noise_rate,right_probs,row_blocks,transition_of
 from .annotators import combine,dawid_skene,majority_vote,rank_annotators,read_answers
-from .knet import default_bs,fit_knet,knet_losses
+from .knet import KNet,default_bs,fit_knet,knet_losses
 
 # %% ../nbs/08_classifier.ipynb #b84fbd65
 class KNetClassifier(ClassifierMixin, BaseEstimator):
-    """kNet on the votes of nearest neighbours: it keeps no training sample and rates the training labels
-
-    Attributes
-    ----------
-    label_issues_ : DataFrame
-        A row for each training sample: given, suggested, p_given, p_suggested, score (low is doubtful), is_issue
-    pred_probs_ : (n, L) float32
-        Probabilities of the training samples' labels
-    classes_ : (L,)
-        The labels that there are, sorted
-    noise_rate_, noise_rate_interval_ : float, (low, high)
-        Estimated share of wrong labels
-    transition_matrix_, confusions_ : DataFrame
-        Which class is given which label, and how often
-    contradictions_ : DataFrame
-        Pairs of samples at about the same place whose labels differ
-    outliers_ : (n,) bool
-        Samples that are far from all others
-    k_, k_max_ : int
-        The k that is used if none is given, and the largest that may be
-    space_, agreement_, chance_, by_chance_ : str, dict, float, bool
-        Where neighbours were looked for, how many agree with a label, and how many would by chance
-    best_labels_, label_probs_, annotators_ : (n,), (n, L), DataFrame
-        After `fit_annotators`
-    knet_ : KNet
-        The network, for any k; `knet_.save` writes it to a file
-    """
+    "kNet on the votes of nearest neighbours: it keeps no training sample and rates the training labels"
+    label_issues_:pd.DataFrame # A row for each training sample, see `issue_cols`; with the index of `X`, or else of `y`
+    classes_:np.ndarray # The labels that were found, sorted
+    pred_probs_:np.ndarray # (n, L) float32 probabilities of the training samples' labels, in the order of `classes_`; up to 1 GB
+    k_:int # That is used if none is given
+    k_max_:int # The largest that may be
+    knet_:KNet # In eval mode, on the CPU, with `k_` and the names of classes and features; `knet_.save` writes it to a file
+    noise_rate_:float # Estimated share of wrong labels
+    noise_rate_interval_:tuple # From where to where it may lie
+    transition_matrix_:pd.DataFrame # (L, L), the estimated share of each true class (rows) that is given each label
+    confusions_:pd.DataFrame # The same as counts, a row for each pair of classes, the most frequent first
+    contradictions_:pd.DataFrame # Pairs `a`, `b` (row numbers) at about the same place with different labels, and their `distance`
+    outliers_:np.ndarray # (n,) bool, samples that are unusually far from all others
+    space_:str # Where neighbours were looked for, 'features' or 'classes'
+    agreement_:dict # Share of samples whose neighbours agree with them, there; with space='auto' in both
+    chance_:float # Share that would agree by chance
+    by_chance_:bool # Is it no less? Then the features do not tell the classes apart, and `fit` warns
+    recall_:float # Share of the true neighbours that the search found, 1 if it was exact
+    mean_:np.ndarray # (d,) float64, taken from the features
+    scale_:np.ndarray # (d,) float64, by which they are divided then
+    best_labels_:np.ndarray # (n,), after `fit_annotators`
+    label_probs_:np.ndarray # (n, L), the same
+    annotators_:pd.DataFrame # The same: how often each is right, best first
     def __init__(self,
         k:int=None, # Neighbours whose vote is predicted, in [1, k_max] (default: chosen in `fit`, see `k_`)
         k_max:int=101, # Largest k that it is trained for; of a small set at most half of the samples, or `k`
@@ -374,7 +370,8 @@ def fit(self:KNetClassifier,
     index = _index_of(X, y)
     X,y = validate_data(self, _readable(X), self._present(y), ensure_min_samples=2)
     self.classes_,y = _classes_of(y)
-    for o in [*odd_classes(self.classes_.tolist()),*_lone_class(self.classes_)]: warn(o)
+    for o in odd_classes(self.classes_.tolist()): warn(o)
+    if len(self.classes_)==1: warn(f"all labels are {self.classes_[0]!s}: with one class none can look wrong")
     w,voting = vote_weights(sample_weight, X)
     known = (X,y) if voting.all() else (X[voting.numpy()],y[voting.numpy()])
     self._limit_k(len(known[0]))
@@ -395,14 +392,10 @@ def _index_of(X, y):
              "if labels belong to names, give y.loc[X.index]")
     return b if a is None else a
 
-def _lone_class(classes):
-    return [f"all labels are {classes[0]!s}: with one class none can look wrong"] if len(classes)==1 else []
-
 def _spare_lone(issues, y, sizes):
     "Nothing can be said of a class that has one training sample: its label stays"
-    lone = sizes[y]==1
     as_given = dict(suggested=issues.given, p_suggested=issues.p_given, is_issue=False)
-    return issues.assign(**{n:np.where(lone, v, issues[n]) for n,v in as_given.items()}) if lone.any() else issues
+    return issues.assign(**{n:issues[n].mask(sizes[y]==1, v) for n,v in as_given.items()})
 
 @patch
 def _present(self:KNetClassifier, y):
@@ -650,9 +643,7 @@ def fit_annotators(self:KNetClassifier,
     a = read_answers(annotations, _num_samples(X), index)
     names = np.asarray(a.classes)
     first_guess = dawid_skene(a)[0].argmax(1)
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', '.* taken as ') # `read_answers` has said it
-        self.fit(X, names[first_guess])
+    with odd_said(): self.fit(X, names[first_guess]) # by `read_answers`
     prior = np.full((a.n,len(names)), 1e-6, np.float64)
     seen = self.pred_probs_ if self._transition is None else clean_probs(self.pred_probs_, self._transition)
     prior[:,pd.Index(names).get_indexer(self.classes_)] += seen

@@ -209,7 +209,8 @@ _begins = dict(npy=b'\x93NUM', npz=b'PK')
 def _reading_numpy(path, kind):
     "As `reading`; says so where it is another kind of file, or has objects in it"
     with reading(path, kind):
-        if not Path(path).open('rb').read(4).startswith(_begins[kind]): raise ValueError("it is another kind of file, not written by numpy")
+        with open(path, 'rb') as f: head = f.read(4)
+        if not head.startswith(_begins[kind]): raise ValueError("it is another kind of file, not written by numpy")
         try: yield
         except ValueError as e:
             if 'Object arrays' not in str(e): raise

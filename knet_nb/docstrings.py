@@ -58,19 +58,20 @@ def _is_patch(f): return any(ast.unparse(d).startswith('patch') for d in f.decor
 
 def comments_of(
     source:str, # Of a module
-)->dict: # 'function' or 'Class.method' -> name -> (type, default, comment), and `return` -> (type, comment)
-    "What the comments of a source say of parameters"
+)->dict: # 'function' or 'Class.method' -> name -> (type, default, comment), `return` -> (type, comment), `attributes` -> a dict like this
+    "What the comments of a source say of parameters, and of the fields of a class"
     lines,res = source.splitlines(),{}
     for n in ast.parse(source).body:
         if isinstance(n, ast.FunctionDef):
             owner = ast.unparse(n.args.args[0].annotation)+'.' if _is_patch(n) else ''
             res[owner+n.name] = _parameters(lines, n, bool(owner))
         if isinstance(n, ast.ClassDef):
-            res[n.name] = _fields(lines, n)
+            res[n.name] = fields = _fields(lines, n)
             for f in n.body:
                 if not isinstance(f, ast.FunctionDef): continue
                 name = n.name if f.name=='__init__' else f'{n.name}.{f.name}'
                 res[name] = _parameters(lines, f, not any(ast.unparse(d)=='staticmethod' for d in f.decorator_list))
+                if f.name=='__init__' and fields: res[name]['attributes'] = fields # which it will have, and does not take
     return res
 
 # %% ../nbs/00_docstrings.ipynb #d0c5000b
@@ -81,16 +82,16 @@ def _entry(name, kind, default, comment):
 
 def numpy_style(
     doc:str, # The docstring as it is written
-    about:dict, # Name -> (type, default, comment), and `return` -> (type, comment)
-)->str: # The docstring with sections `Parameters` and `Returns`
+    about:dict, # As `comments_of` has it
+)->str: # The docstring with sections `Parameters`, `Returns` and `Attributes`
     "A docstring that explains the parameters; the same one where no parameter has a comment"
     about = dict(about)
-    kind,words = about.pop('return', ('',''))
+    (kind,words),attributes = about.pop('return', ('','')),about.pop('attributes', {})
     if not any(c for *_,c in about.values()): return doc
-    doc,head,attributes = inspect.cleandoc(doc or '').partition('Attributes\n----------\n')
-    parts = [doc.strip(),'Parameters\n----------\n'+'\n'.join(_entry(n, *a) for n,a in about.items())]
-    if words: parts.append('Returns\n-------\n'+_entry(kind or 'result', '', '', words))
-    parts.append(head+attributes) # after the parameters, as everywhere
+    def section(name, of): return f"{name}\n{'-'*len(name)}\n"+'\n'.join(_entry(n, *a) for n,a in of.items())
+    parts = [inspect.cleandoc(doc or ''),section('Parameters', about)]
+    if words: parts.append(section('Returns', {kind or 'result':('','',words)}))
+    if attributes: parts.append(section('Attributes', attributes))
     return '\n\n'.join(filter(None, parts))
 
 # %% ../nbs/00_docstrings.ipynb #d0c5000e

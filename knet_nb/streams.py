@@ -20,7 +20,7 @@ from .messages import counted,look_wrong,some_of
 from .commands import check_engine,ray_cluster,ray_map
 from .tables import arrow_vectors,choose_columns,column_kinds,csv_names,is_list_type,parquet_classes,pick_label,standardise
 from .data import parquet_files,split_parts
-from .checks import check_features,check_k,check_labels,check_lengths,odd_classes
+from .checks import check_features,check_k,check_labels,check_lengths,odd_classes,odd_said
 from .neighbors import drop_self,nearest
 from .classifier import KNetClassifier,chance_words,issue_cols,worth_taking
 
@@ -335,8 +335,8 @@ def clean_stream(
     n = sum(p.rows for p in parts)
     say(f"{counted(n, 'row')} in {counted(len(parts), 'part')}; {counted(min(n, most), 'row')} are drawn, of which neighbours are found")
     if _is_table(parts[0]): say(f"{counted(len(parts[0].columns), 'column')}, standardised ({some_of(parts[0].columns, 6)})")
-    with warnings.catch_warnings():
-        for said in ('neighbours agree with','.* taken as ','the class .* has blanks'): warnings.filterwarnings('ignore', said) # below
+    with odd_said(): # below
+        warnings.filterwarnings('ignore', 'neighbours agree with')
         clf = KNetClassifier(**dict(random_state=0)|kwargs).fit_stream(parts, most=most)
     for o in odd_classes(clf.classes_.tolist()): say(o[:1].upper()+o[1:])
     key,why = _key(clf, parts),worth_taking(clf.label_issues_)

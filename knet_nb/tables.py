@@ -6,9 +6,9 @@ Docs: https://knet-nb.github.io/knet_nb/tables.html.md"""
 
 # %% auto #0
 __all__ = ['label_columns', 'reading', 'open_table', 'csv_names', 'csv_paths', 'names_from_csv', 'formula_cells', 'column_of',
-           'is_missing', 'column_kinds', 'is_list_type', 'pick_column', 'parquet_classes', 'schema_meta', 'fractions',
-           'label_hint', 'pick_label', 'number_classes', 'match_columns', 'numeric_columns', 'standardise',
-           'vector_column', 'arrow_vectors', 'choose_columns', 'Columns', 'read_columns', 'table_labels', 'table_texts',
+           'column_kinds', 'is_list_type', 'pick_column', 'parquet_classes', 'schema_meta', 'fractions', 'label_hint',
+           'pick_label', 'number_classes', 'match_columns', 'numeric_columns', 'standardise', 'vector_column',
+           'arrow_vectors', 'choose_columns', 'Columns', 'read_columns', 'table_labels', 'table_texts',
            'table_features', 'check_inside', 'image_files']
 
 # %% ../nbs/00f_tables.ipynb #0f000004
@@ -117,12 +117,12 @@ def column_of(t, name):
     "A column of either kind of table, as a Series"
     return t[name].to_pandas() if isinstance(t, pa.Table) else t[name]
 
-def is_missing(v)->bool:
+def _is_missing(v)->bool:
     "Does a cell stand for nothing?"
     return not isinstance(v, (list,dict,np.ndarray)) and (pd.isna(v) or str(v).strip().lower() in _missing)
 
 def _filled_rows(col): # rows and values that are there, as lists
-    there = [(i,v) for i,v in enumerate(col.tolist()) if not is_missing(v)]
+    there = [(i,v) for i,v in enumerate(col.tolist()) if not _is_missing(v)]
     return [i for i,_ in there],[v for _,v in there]
 
 def _filled(col): return _filled_rows(col)[1]
@@ -321,9 +321,9 @@ def numeric_columns(
     if not bad.any(): return torch.from_numpy(num)
     i,j = np.argwhere(bad)[0]
     v,name,rows = df.iloc[i,j],df.columns[j],counted(bad[:,j].sum(), 'row')
-    what = 'no value' if is_missing(v) else f'no finite number, {shown_as(v, 40)!r},'
+    what = 'no value' if _is_missing(v) else f'no finite number, {shown_as(v, 40)!r},'
     do = "fill it in, or choose columns with features= (--features)"
-    if bad[:,j].all() and not is_missing(v): do = f"it is {_no_number(v)}. Write numbers for it, or choose others with features= (--features)"
+    if bad[:,j].all() and not _is_missing(v): do = f"it is {_no_number(v)}. Write numbers for it, or choose others with features= (--features)"
     raise ValueError(f"{path}, row {i}, counted from 0: column {name!r} has {what} ({rows} in all): {do}")
 
 # %% ../nbs/00f_tables.ipynb #fa5930cf
@@ -355,7 +355,7 @@ def vector_column(
         if len(r)==d>0: continue
         what = f"{counted(len(r), 'number')}, row 0 has {d}" if len(r) else f"no vector ({shown_as(col.iloc[i], 40)})"
         raise ValueError(f"{path}, row {i}, counted from 0: column {col.name!r} has {what}")
-    return check_features(torch.from_numpy(np.stack(rows)), f'{path}, column {col.name!r}:')
+    return check_features(torch.from_numpy(np.stack(rows)), f'{path}, column {col.name!r}')
 
 # %% ../nbs/00f_tables.ipynb #0f0a0002
 def arrow_vectors(
@@ -494,7 +494,7 @@ def table_features(
         col = t[c.features[0]]
         rows = arrow_vectors(col) if isinstance(t, pa.Table) else None
         if rows is None: return vector_column(column_of(t, c.features[0]), c.path),None
-        return check_features(torch.tensor(rows), f'{c.path}, column {c.features[0]!r}:'),None
+        return check_features(torch.tensor(rows), f'{c.path}, column {c.features[0]!r}'),None
     df = t.select(c.features).replace_schema_metadata(None).to_pandas() if isinstance(t, pa.Table) else t[c.features]
     return standardise(numeric_columns(df, c.path))
 

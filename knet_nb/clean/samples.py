@@ -80,14 +80,15 @@ def _check_classes(s):
         raise ValueError(f"{s.path}: all {counted(n, 'sample')} have the label {s.classes[0]!r}; "
                          "at least two classes are needed")
     if n<5: raise ValueError(f"{s.path}: only {counted(n, 'sample')}; neighbours need more")
-    once,odd = int((np.bincount(s.labels)==1).sum()),fractions(s.classes)
+    lone,odd = np.flatnonzero(np.bincount(s.labels)==1),fractions(s.classes)
+    once = len(lone)
     few = some_of([f'{float(c):.4g}' if odd else c for c in s.classes], 3)
     if 2*L>n or odd and 2*once>L: raise ValueError(f"{s.path}: {_no_classes(s, odd, few)}")
     if odd: s.notes.append(f"The labels are numbers with fractions ({few}), and each is taken as a class")
     if once:
         ask = s.source is not None and 2*once>L
         other = f'; is {s.label!r} the column of classes (--label)?' if ask else '; it is never flagged'
-        which = some_of([shown_as(s.classes[i], 40) for i in np.flatnonzero(np.bincount(s.labels)==1)], 3)
+        which = some_of([shown_as(s.classes[i], 40) for i in lone], 3)
         s.notes.append(f"{once:,} of {L:,} classes {'has' if once==1 else 'have'} one sample ({which}), about which nothing can be said{other}")
     return s
 
